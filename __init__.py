@@ -1,0 +1,1 @@
+"""probewise: decide what to make, measure and compute next, and what it is worth."""

@@ -1,0 +1,82 @@
+"""Actions: a step on a target, and the arrays that travel between them by reference."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Any
+
+from ._model import Name, NonNegative, Record
+from ._space import Design
+
+
+class ActionState(StrEnum):
+    """Where an action stands."""
+
+    PROPOSED = "proposed"
+    AWAITING_APPROVAL = "awaiting_approval"
+    RUNNING = "running"
+    COMPLETED = "completed"
+    FAILED = "failed"
+    RETRYABLE = "retryable"
+    ABANDONED = "abandoned"
+    UNCERTAIN = "uncertain"
+
+
+class ArrayRef(Record):
+    """Where an array lies: a file relative to the run folder, a dataset in it, its checksum."""
+
+    file: str
+    dataset: str
+    sha256: str
+    shape: tuple[int, ...]
+    unit: str = "1"
+
+
+class Target(Record):
+    """What an action acts on.
+
+    ``design`` is the point of the space (empty for steps on the whole space); ``sample`` and ``site``
+    name the specimen; ``positions`` are probe positions (row, column) in pixels of its overview.
+    """
+
+    design: Design = {}
+    sample: str | None = None
+    site: int | None = None
+    positions: tuple[tuple[int, int], ...] = ()
+
+    @property
+    def label(self) -> str:
+        parts = [self.sample or "", "" if self.site is None else f"pad {self.site}"]
+        place = " ".join(p for p in parts if p)
+        if not place and self.design:
+            place = ", ".join(f"{k}={v:.4g}" for k, v in self.design.items())
+        if self.positions:
+            place += f" ({len(self.positions)} positions)"
+        return place or "whole space"
+
+
+class Action(Record):
+    """A step on a target. The id makes a second delivery recognizable; the seed makes it repeatable.
+
+    ``hours`` are the times a twin needs to know: ``start`` of the action and, where there was one,
+    ``tuned`` (the end of the last step this one requires on the instrument). ``data`` are the numbers
+    that a theory step works on, as columns.
+    """
+
+    id: str
+    step: Name
+    target: Target = Target()
+    parameters: dict[str, Any] = {}
+    inputs: dict[str, tuple[ArrayRef, ...]] = {}
+    data: dict[str, tuple[float | str, ...]] = {}
+    seed: int = 0
+    session: str | None = None
+    hours: dict[str, float] = {}
+
+
+class Commitment(Record):
+    """What an action may cost at most; held until it is settled."""
+
+    credits: NonNegative
+    hours: NonNegative
+    samples: int = 0

@@ -1,0 +1,53 @@
+"""What a campaign is for."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from ._model import Name, NonNegative, Record
+
+
+class Maximize(Record):
+    """Find the design, or the probe position on a specimen, with the largest ``quantity``."""
+
+    kind: Literal["maximize"] = "maximize"
+    quantity: Name
+    over: Literal["designs", "positions"] = "designs"
+
+
+class Explore(Record):
+    """Know ``quantity`` everywhere: reduce its integrated standard deviation over the space."""
+
+    kind: Literal["explore"] = "explore"
+    quantity: Name
+
+
+class LocateBoundary(Record):
+    """Find where ``quantity`` drops below ``level`` of its maximum along ``variable``.
+
+    The line runs through the believed optimum of all other variables. Theories that put the boundary
+    elsewhere are told apart by what is measured near it.
+    """
+
+    kind: Literal["locate_boundary"] = "locate_boundary"
+    quantity: Name
+    variable: Name
+    level: float = Field(default=0.5, gt=0, lt=1)
+
+
+Goal = Annotated[Maximize | Explore | LocateBoundary, Field(discriminator="kind")]
+
+
+class Budget(Record):
+    """Hard limits of a campaign; ``None`` means not limited.
+
+    ``credits_per_hour`` is the value of an hour (lambda): what the user would pay to have the result
+    an hour earlier.
+    """
+
+    credits: NonNegative | None = None
+    hours: NonNegative | None = None
+    samples: int | None = Field(default=None, ge=0)
+    credits_per_hour: NonNegative = 0.0

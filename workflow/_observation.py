@@ -1,0 +1,96 @@
+"""Observations: what came back. Values carry standard deviations, arrays stay references."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import model_validator
+
+from ._action import ArrayRef
+from ._model import NonNegative, Record
+
+
+class Estimate(Record):
+    """A number and its standard deviation, in the unit of its quantity."""
+
+    value: float
+    std: NonNegative = 0.0
+
+
+class Grid(Record):
+    """A theory's prediction: an ensemble of ``members`` over a regular grid of design variables.
+
+    ``ticks`` maps each variable to its ascending grid values; ``values[k]`` is member k, flattened in
+    C order over the variables as they stand in ``ticks``.
+    """
+
+    ticks: dict[str, tuple[float, ...]]
+    values: tuple[tuple[float, ...], ...]
+
+    @model_validator(mode="after")
+    def _shapes(self) -> Grid:
+        size = int(np.prod([len(t) for t in self.ticks.values()]))
+        if not self.values or any(len(member) != size for member in self.values):
+            raise ValueError(f"every member of a grid must have {size} values")
+        return self
+
+    def array(self) -> NDArray[np.float64]:
+        """Shape (members, *ticks)."""
+        shape = [len(t) for t in self.ticks.values()]
+        return np.asarray(self.values, dtype=np.float64).reshape(len(self.values), *shape)
+
+
+class Table(Record):
+    """Numbers at probe positions: ``columns[name][i]`` belongs to ``positions[i]`` (row, column)."""
+
+    positions: tuple[tuple[int, int], ...]
+    columns: dict[str, tuple[float, ...]]
+
+    @model_validator(mode="after")
+    def _lengths(self) -> Table:
+        for name, column in self.columns.items():
+            if len(column) != len(self.positions):
+                raise ValueError(f"column {name!r} must have {len(self.positions)} entries")
+        return self
+
+
+class Quality(Record):
+    """What the real-time analysis says of a stream: keep it, take it again, or stop."""
+
+    verdict: Literal["keep", "retake", "stop"]
+    score: float
+    reason: str = ""
+
+
+class Failure(Record):
+    """A fault of an instrument or worker, as a value: the campaign goes on."""
+
+    kind: Literal[
+        "bad_data", "instrument", "crashed", "timeout", "refused", "invalid", "uncertain", "missing"
+    ]
+    message: str
+    remedy: str = ""
+
+
+class Observation(Record):
+    """What one action brought. Hours are campaign time; ``queued_h <= start_h <= end_h``."""
+
+    action_id: str
+    worker: str
+    values: dict[str, Estimate] = {}
+    grids: dict[str, Grid] = {}
+    tables: dict[str, Table] = {}
+    arrays: dict[str, ArrayRef] = {}
+    cost_credits: NonNegative = 0.0
+    queued_h: float = 0.0
+    start_h: float = 0.0
+    end_h: float = 0.0
+    quality: Quality | None = None
+    failure: Failure | None = None
+    notes: dict[str, float | str] = {}
+
+    @property
+    def duration_h(self) -> float:
+        return self.end_h - self.start_h

@@ -1,0 +1,93 @@
+"""Named quantities with units, and the ports through which steps exchange them."""
+
+from __future__ import annotations
+
+import re
+from functools import cache
+from typing import Any
+
+import pint
+from pydantic import model_serializer, model_validator
+
+from ._errors import SpecError
+from ._model import Name, Record
+
+_PORT = re.compile(r"^\s*(?P<name>[A-Za-z][\w.\-]*)\s*(?:\[(?P<unit>[^\]]*)\])?\s*$")
+
+
+@cache
+def _units() -> pint.UnitRegistry[float]:
+    registry: pint.UnitRegistry[float] = pint.UnitRegistry()
+    registry.define("arbitrary_unit = [arbitrary] = a_u")
+    registry.define("pixel = [pixel_count] = px")
+    return registry
+
+
+@cache
+def parse_unit(text: str) -> Any:
+    """A pint unit from its name; ``1`` and the empty string are dimensionless.
+
+    Raises
+    ------
+    SpecError
+        If pint does not know the unit.
+    """
+    try:
+        return _units().parse_units("" if text.strip() in {"", "1"} else text)
+    except Exception as error:
+        raise SpecError(
+            "unit",
+            f"{text!r} ({error})",
+            "units that pint knows, such as 'uC/cm**2', 'nm', 'V', 'a_u', '1'",
+            "write the unit with ** for powers and / for quotients",
+        ) from error
+
+
+def same_unit(first: str, second: str) -> bool:
+    """Whether two unit texts mean the same unit, factor included."""
+    return bool(parse_unit(first) == parse_unit(second))
+
+
+class Port(Record):
+    """A quantity where a step gives or takes it; written ``"name [unit]"``.
+
+    A port that takes a quantity may leave the unit away and accepts the producer's.
+    """
+
+    name: Name
+    unit: str | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _from_text(cls, value: Any) -> Any:
+        if not isinstance(value, str):
+            return value
+        match = _PORT.match(value)
+        if match is None:
+            raise SpecError(
+                "quantity", repr(value), "'name' or 'name [unit]'", "write it in that form"
+            )
+        return match.groupdict()
+
+    @model_validator(mode="after")
+    def _known_unit(self) -> Port:
+        if self.unit is not None:
+            parse_unit(self.unit)
+        return self
+
+    @model_serializer
+    def _to_text(self) -> str:
+        return self.name if self.unit is None else f"{self.name} [{self.unit}]"
+
+
+class Prior(Record):
+    """What is believed of a quantity before anything is measured: mean and spread over the space."""
+
+    mean: float
+    std: float
+
+    @model_validator(mode="after")
+    def _positive(self) -> Prior:
+        if self.std <= 0:
+            raise SpecError("prior", f"std={self.std}", "std > 0", "give the expected spread")
+        return self

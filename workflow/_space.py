@@ -1,0 +1,180 @@
+"""The design space: what may be made, variable by variable."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from pydantic import Field, field_validator, model_validator
+from scipy.stats import qmc
+
+from ._errors import DesignSpaceError, SpecError
+from ._model import Name, Record
+
+Design = dict[str, float]
+"""A point of the design space: variable name to value in the variable's unit."""
+
+
+class Continuous(Record):
+    """A real variable between two bounds, searched on a linear or logarithmic scale."""
+
+    kind: Literal["continuous"] = "continuous"
+    name: Name
+    low: float
+    high: float
+    unit: str = "1"
+    scale: Literal["linear", "log"] = "linear"
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Continuous:
+        if self.low >= self.high or (self.scale == "log" and self.low <= 0):
+            raise SpecError(
+                f"variable {self.name!r}",
+                f"low={self.low}, high={self.high}, scale={self.scale!r}",
+                "low < high, and low > 0 on a log scale",
+                "mend the bounds",
+            )
+        return self
+
+    def to_unit(self, value: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Map values in the variable's unit to [0, 1] on its scale."""
+        if self.scale == "log":
+            return np.log(value / self.low) / np.log(self.high / self.low)
+        return (value - self.low) / (self.high - self.low)
+
+    def from_unit(self, u: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Map [0, 1] back to values in the variable's unit."""
+        if self.scale == "log":
+            return self.low * np.exp(u * np.log(self.high / self.low))
+        return self.low + u * (self.high - self.low)
+
+    def contains(self, value: float) -> bool:
+        slack = 1e-9 * (self.high - self.low)
+        return bool(self.low - slack <= value <= self.high + slack)
+
+    def allowed(self) -> str:
+        return f"{self.low:g} to {self.high:g} {self.unit}"
+
+
+class Discrete(Record):
+    """A variable that takes one of a few ordered values."""
+
+    kind: Literal["discrete"] = "discrete"
+    name: Name
+    values: tuple[float, ...] = Field(min_length=2)
+    unit: str = "1"
+
+    @model_validator(mode="after")
+    def _ascending(self) -> Discrete:
+        if list(self.values) != sorted(set(self.values)):
+            raise SpecError(
+                f"variable {self.name!r}",
+                f"values={list(self.values)}",
+                "different values in ascending order",
+                "sort them and remove repetitions",
+            )
+        return self
+
+    def to_unit(self, value: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Map values to [0, 1] by their place between the lowest and the highest."""
+        return (value - self.values[0]) / (self.values[-1] - self.values[0])
+
+    def from_unit(self, u: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Map [0, 1] to the value whose equal share of the interval holds ``u``."""
+        index = np.minimum((u * len(self.values)).astype(int), len(self.values) - 1)
+        return np.asarray(self.values, dtype=np.float64)[index]
+
+    def contains(self, value: float) -> bool:
+        return any(np.isclose(value, v, rtol=1e-9, atol=0) for v in self.values)
+
+    def allowed(self) -> str:
+        return "one of " + ", ".join(f"{v:g}" for v in self.values) + f" {self.unit}"
+
+
+Variable = Annotated[Continuous | Discrete, Field(discriminator="kind")]
+
+
+class Space(Record):
+    """An ordered set of variables; designs map to the unit cube and back."""
+
+    variables: tuple[Variable, ...] = ()
+
+    @field_validator("variables", mode="before")
+    @classmethod
+    def _kinds(cls, value: Any) -> Any:
+        """A variable with ``values`` is discrete, any other continuous."""
+        if not isinstance(value, list | tuple):
+            return value
+        return [
+            {"kind": "discrete" if "values" in v else "continuous"} | v
+            if isinstance(v, dict)
+            else v
+            for v in value
+        ]
+
+    @model_validator(mode="after")
+    def _distinct(self) -> Space:
+        names = self.names
+        if len(set(names)) < len(names):
+            raise SpecError(
+                "design space",
+                f"variables {list(names)}",
+                "every name once",
+                "rename the repeated variable",
+            )
+        return self
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return tuple(v.name for v in self.variables)
+
+    @property
+    def dim(self) -> int:
+        return len(self.variables)
+
+    def check(self, design: Mapping[str, float], who: str = "design") -> Design:
+        """Return ``design`` in the order of the space.
+
+        Raises
+        ------
+        DesignSpaceError
+            If a variable is missing, unknown or outside its range.
+        """
+        if set(design) != set(self.names):
+            raise DesignSpaceError(
+                who,
+                f"variables {sorted(design)}",
+                f"exactly {sorted(self.names)}",
+                "name every variable of the space once",
+            )
+        for v in self.variables:
+            if not v.contains(design[v.name]):
+                raise DesignSpaceError(
+                    who, f"{v.name}={design[v.name]!r}", v.allowed(), "choose a value inside"
+                )
+        return {name: float(design[name]) for name in self.names}
+
+    def encode(self, designs: list[Design] | tuple[Design, ...]) -> NDArray[np.float64]:
+        """Designs to an array (n, dim) in the unit cube."""
+        columns = [
+            v.to_unit(np.array([d[v.name] for d in designs], dtype=np.float64))
+            for v in self.variables
+        ]
+        return np.stack(columns, axis=1) if columns else np.zeros((len(designs), 0))
+
+    def decode(self, unit: ArrayLike) -> list[Design]:
+        """An array (n, dim) in the unit cube to designs; values outside are clipped."""
+        u = np.clip(np.atleast_2d(np.asarray(unit, dtype=np.float64)), 0.0, 1.0)
+        columns = [v.from_unit(u[:, i]) for i, v in enumerate(self.variables)]
+        return [
+            dict(zip(self.names, map(float, row), strict=True))
+            for row in zip(*columns, strict=True)
+        ]
+
+    def sobol(self, n: int, seed: int) -> NDArray[np.float64]:
+        """``n`` scrambled Sobol points (n, dim) in the unit cube, snapped to allowed values."""
+        exponent = max(0, int(np.ceil(np.log2(max(n, 1)))))
+        points = qmc.Sobol(self.dim, seed=seed).random_base2(exponent)[:n]
+        return self.encode(self.decode(points))

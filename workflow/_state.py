@@ -1,0 +1,182 @@
+"""The state of a campaign: a fold over its events, nothing else."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from ._action import Action, ActionState, Commitment
+from ._decision import Decision, Grant, Recommendation
+from ._events import Assessed, Decided, Event, Issued, Observed, Refused, Stopped
+from ._goal import Budget, Goal
+from ._inventory import Inventory
+from ._observation import Observation
+from ._workflow import Workflow
+
+
+@dataclass
+class Session:
+    """One sample on one instrument, with what the campaign tier granted it."""
+
+    grant: Grant
+    opened_h: float
+    spent_credits: float = 0.0
+    closed_h: float | None = None
+    reason: str = ""
+
+    @property
+    def is_open(self) -> bool:
+        return self.closed_h is None
+
+
+@dataclass
+class State:
+    """Everything a policy may look at. ``capacity`` is what each worker can do at once."""
+
+    workflow: Workflow
+    goal: Goal
+    budget: Budget
+    seed: int = 0
+    capacity: dict[str, int] = field(default_factory=dict)
+    offers: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    now_h: float = 0.0
+    spent_credits: float = 0.0
+    samples_begun: int = 0
+    decisions: int = 0
+    actions_numbered: int = 0
+    actions: dict[str, Action] = field(default_factory=dict)
+    states: dict[str, ActionState] = field(default_factory=dict)
+    running: dict[str, Issued] = field(default_factory=dict)
+    refused: dict[str, Refused] = field(default_factory=dict)
+    observations: list[Observation] = field(default_factory=list)
+    inventory: Inventory = field(default_factory=Inventory)
+    sessions: dict[str, Session] = field(default_factory=dict)
+    last_decision: Decision | None = None
+    recommendation: Recommendation | None = None
+    stopped: str | None = None
+
+    def apply(self, event: Event) -> None:
+        """Take in one event."""
+        self.now_h = max(self.now_h, event.hour)
+        match event:
+            case Decided():
+                self._decided(event)
+            case Refused():
+                self.refused[event.action_id] = event
+                self.states[event.action_id] = ActionState.ABANDONED
+            case Issued():
+                self._issued(event)
+            case Observed():
+                self._observed(event.observation)
+            case Assessed():
+                self.recommendation = event.recommendation
+            case Stopped():
+                self.stopped = event.reason
+                self.recommendation = event.recommendation or self.recommendation
+            case _:
+                pass
+
+    def _decided(self, event: Decided) -> None:
+        decision = event.decision
+        self.decisions = decision.number + 1
+        self.actions_numbered += len(decision.actions)
+        self.last_decision = decision
+        for action in decision.actions:
+            self.actions[action.id] = action
+            self.states[action.id] = ActionState.PROPOSED
+        if decision.grant is not None:
+            self.sessions[decision.grant.session] = Session(decision.grant, event.hour)
+        if decision.kind == "close" and decision.session is not None:
+            session = self.sessions[decision.session]
+            session.closed_h, session.reason = event.hour, decision.reason
+            if session.grant.sample in self.inventory.samples:
+                self.inventory.unmount(session.grant.sample, self.workflow.unmount_undoes)
+
+    def _issued(self, event: Issued) -> None:
+        if event.action.id in self.running:
+            return
+        self.running[event.action.id] = event
+        self.actions[event.action.id] = event.action
+        self.states[event.action.id] = ActionState.RUNNING
+        self.samples_begun += event.commitment.samples
+
+    def _observed(self, observation: Observation) -> None:
+        issued = self.running.pop(observation.action_id)
+        action = issued.action
+        self.observations.append(observation)
+        self.spent_credits += observation.cost_credits
+        if action.session is not None:
+            self.sessions[action.session].spent_credits += observation.cost_credits
+        failed = observation.failure
+        self.states[action.id] = (
+            ActionState.COMPLETED
+            if failed is None
+            else ActionState.UNCERTAIN
+            if failed.kind == "uncertain"
+            else ActionState.FAILED
+        )
+        step = self.workflow.step(action.step)
+        made = (
+            tuple(step.makes.designs(action.target.design, self.workflow.space))
+            if step.makes is not None
+            else ()
+        )
+        self.inventory.apply(action, step, observation, made)
+
+    # -- money and time ---------------------------------------------------------------------------
+
+    def commitment(self, action: Action) -> Commitment:
+        """The most that an action may charge and last."""
+        step = self.workflow.step(action.step)
+        n = len(action.target.positions) or 1
+        return Commitment(
+            credits=step.cost_credits.cap(n),
+            hours=step.latency_h.cap(n),
+            samples=1 if step.makes is not None else 0,
+        )
+
+    @property
+    def committed_credits(self) -> float:
+        return sum(i.commitment.credits for i in self.running.values())
+
+    @property
+    def free_credits(self) -> float:
+        """Credits neither spent nor committed; infinite without a limit."""
+        if self.budget.credits is None:
+            return float("inf")
+        return self.budget.credits - self.spent_credits - self.committed_credits
+
+    def session_free(self, session_id: str) -> float:
+        """Credits left in a session's grant, commitments counted."""
+        session = self.sessions[session_id]
+        committed = sum(
+            i.commitment.credits for i in self.running.values() if i.action.session == session_id
+        )
+        return session.grant.credits - session.spent_credits - committed
+
+    def affordable(self, commitment: Commitment, session_id: str | None = None) -> bool:
+        """Whether an action with this commitment keeps every hard limit, pending included."""
+        if commitment.credits > self.free_credits + 1e-9:
+            return False
+        if session_id is not None and commitment.credits > self.session_free(session_id) + 1e-9:
+            return False
+        if self.budget.hours is not None and self.now_h + commitment.hours > self.budget.hours:
+            return False
+        limit = self.budget.samples
+        return limit is None or self.samples_begun + commitment.samples <= limit
+
+    # -- workers ----------------------------------------------------------------------------------
+
+    def load_of(self, worker: str) -> int:
+        return sum(i.worker == worker for i in self.running.values())
+
+    def free_worker(self, capability: str) -> str | None:
+        """The least loaded worker that offers the capability and has room, or None."""
+        able = [
+            w
+            for w in self.offers.get(capability, ())
+            if self.load_of(w) < self.capacity.get(w, 1)
+        ]
+        return min(able, key=lambda w: (self.load_of(w), w)) if able else None
+
+    def open_sessions(self) -> dict[str, Session]:
+        return {k: s for k, s in self.sessions.items() if s.is_open}

@@ -1,0 +1,180 @@
+"""Steps: what can be done, at what level, to what, for what price."""
+
+from __future__ import annotations
+
+from enum import IntEnum
+from typing import Any, Literal
+
+import numpy as np
+from pydantic import Field, field_validator, model_validator
+
+from ._errors import SpecError
+from ._model import Name, NonNegative, Record
+from ._quantity import Port
+from ._space import Design, Space
+
+
+class Level(IntEnum):
+    """The five levels of the electron-microscopy and materials workflow."""
+
+    ANALYSIS = 1
+    REALTIME = 2
+    MICROSCOPY = 3
+    SAMPLES = 4
+    THEORY = 5
+
+
+class Amount(Record):
+    """A log-normal amount of credits or hours, capped: ``fixed + per_position * n`` at the median.
+
+    ``median`` may be given as a bare number. The cap is hard: it is what a budget commits before
+    the step starts.
+    """
+
+    median: NonNegative
+    per_position: NonNegative = 0.0
+    log_std: NonNegative = 0.1
+    cap_factor: float = Field(default=1.5, ge=1.0)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _from_number(cls, value: Any) -> Any:
+        return {"median": value} if isinstance(value, int | float) else value
+
+    def expected(self, positions: int = 1) -> float:
+        """Mean of the log-normal with this median, ignoring the cap."""
+        return self.typical(positions) * float(np.exp(0.5 * self.log_std**2))
+
+    def typical(self, positions: int = 1) -> float:
+        """Median for a step on ``positions`` positions."""
+        return self.median + self.per_position * positions
+
+    def cap(self, positions: int = 1) -> float:
+        """The most that the step may ever charge or last."""
+        return self.typical(positions) * self.cap_factor
+
+    def draw(self, rng: np.random.Generator, positions: int = 1) -> float:
+        """One capped log-normal draw, for twins."""
+        factor = float(np.exp(self.log_std * rng.standard_normal()))
+        return min(self.typical(positions) * factor, self.cap(positions))
+
+
+class Library(Record):
+    """What a synthesis step makes: a sample of several sites along composition gradients.
+
+    ``gradient`` maps a variable to the span it covers from the first site to the last, in the
+    variable's unit, centred on the design that was asked for.
+    """
+
+    sites: int = Field(default=1, ge=1)
+    gradient: dict[str, float] = {}
+
+    def designs(self, center: Design, space: Space) -> list[Design]:
+        """The design of each site, clipped to the space."""
+        offsets = np.linspace(-0.5, 0.5, self.sites) if self.sites > 1 else np.zeros(1)
+        raw = [
+            {k: v + self.gradient.get(k, 0.0) * float(o) for k, v in center.items()}
+            for o in offsets
+        ]
+        return space.decode(space.encode(raw))
+
+
+ActsOn = Literal["space", "design", "sample", "site", "positions"]
+
+
+class Step(Record):
+    """One kind of thing that an agent can do.
+
+    Attributes
+    ----------
+    acts_on
+        ``space`` (theory: the whole design space at once), ``design`` (a point of it, no sample
+        needed), ``sample``, ``site`` (one pad of a sample), ``positions`` (probe positions on a site).
+    produces
+        Scalar quantities that the planner models, as functions of the design.
+    records
+        Arrays that go to the store and from there to the steps that consume them.
+    consumes
+        Quantities that must be there. A consumed *array* must be newer than the step's last run on
+        the target; a consumed *scalar* is an input of this step's own function.
+    optional
+        Arrays used when they exist.
+    predicts
+        Scalar quantities that a theory step predicts over the whole space.
+    requires
+        Steps that must have been done on the target before, whatever they produced.
+    mounts
+        The step puts a sample on its instrument; one sample at a time.
+    destroys
+        The site cannot be used afterwards.
+    cumulative
+        Each new estimate at a site includes the earlier ones and replaces them.
+    noise
+        Standard deviation of one measurement of each produced quantity (a prior; learned later). For
+        a step that ends a chain through ``positions``, of one position.
+    repeat
+        Whether a second execution is harmless (``idempotent``), costs again (``repeatable``) or must
+        never happen by itself (``irreversible``).
+    """
+
+    name: Name
+    level: Level
+    capability: str = ""
+    acts_on: ActsOn = "design"
+    controls: tuple[Name, ...] | None = None
+    consumes: tuple[Port, ...] = ()
+    optional: tuple[Port, ...] = ()
+    produces: tuple[Port, ...] = ()
+    records: tuple[Port, ...] = ()
+    predicts: tuple[Port, ...] = ()
+    requires: tuple[Name, ...] = ()
+    cost_credits: Amount = Amount(median=1.0)
+    latency_h: Amount = Amount(median=0.0)
+    noise: dict[str, float] = {}
+    makes: Library | None = None
+    mounts: bool = False
+    destroys: bool = False
+    cumulative: bool = False
+    batch: int = Field(default=1, ge=1, description="probe positions taken at once")
+    max_positions: int = Field(default=1_000_000, ge=1, description="probe positions a site bears")
+    repeat: Literal["idempotent", "repeatable", "irreversible"] = "repeatable"
+    about: str = ""
+
+    @field_validator("consumes", "optional", "produces", "records", "predicts", mode="before")
+    @classmethod
+    def _several(cls, value: Any) -> Any:
+        return (value,) if isinstance(value, str) else value
+
+    @field_validator("requires", "controls", mode="before")
+    @classmethod
+    def _several_names(cls, value: Any) -> Any:
+        return (value,) if isinstance(value, str) else value
+
+    @model_validator(mode="after")
+    def _coherent(self) -> Step:
+        produced = {p.name for p in self.produces}
+        stray = set(self.noise) - produced
+        if stray:
+            raise SpecError(
+                f"step {self.name!r}",
+                f"noise for {sorted(stray)}",
+                f"quantities it produces: {sorted(produced) or 'none'}",
+                "name a produced quantity or remove the noise",
+            )
+        if self.makes is not None and self.acts_on != "design":
+            raise SpecError(
+                f"step {self.name!r}",
+                f"makes a sample but acts on {self.acts_on!r}",
+                "acts_on: design",
+                "a synthesis step starts from a design",
+            )
+        return self
+
+    @property
+    def needs(self) -> str:
+        """The capability that a worker must offer: the step's name unless given."""
+        return self.capability or self.name
+
+    @property
+    def positions_per_run(self) -> int:
+        return self.batch if self.acts_on == "positions" else 1

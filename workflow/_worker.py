@@ -1,0 +1,198 @@
+"""Workers: plain classes that offer capabilities and perform actions.
+
+A worker knows nothing of Ray, of the planner or of other workers. A seat in ``agents/`` makes an actor
+of it; tests run the same class in process.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from functools import cached_property
+from typing import ClassVar, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import Field
+
+from ._action import Action, ArrayRef
+from ._decision import Decision, Recommendation
+from ._model import Name, Record
+from ._observation import Estimate, Failure, Grid, Quality, Table
+from ._state import State
+from ._step import Step
+
+
+class Kind(StrEnum):
+    """Kinds of agents."""
+
+    INSTRUMENT = "instrument"
+    ANALYSIS = "analysis"
+    THEORY = "theory"
+    SYNTHESIS = "synthesis"
+    GUARDIAN = "guardian"
+
+
+class Offer(Record):
+    """One capability of a worker. ``about`` says, for people, what it is and whether it is a twin."""
+
+    capability: Name
+    about: str = ""
+
+
+@dataclass(frozen=True)
+class Axis:
+    """One axis of an array: its values in ``unit``. ``kind`` as in sidpy: spatial, spectral, ..."""
+
+    name: str
+    unit: str
+    values: NDArray[np.float64]
+    kind: str = "unknown"
+
+
+@dataclass(frozen=True)
+class Array:
+    """An array with its unit and axes, as workers give and take it."""
+
+    data: NDArray[np.float64]
+    unit: str
+    axes: tuple[Axis, ...]
+    quantity: str = ""
+    kind: str = "UNKNOWN"
+    metadata: dict[str, float | str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Job:
+    """An action with its step and the arrays it needs, as a worker receives it."""
+
+    action: Action
+    step: Step
+    arrays: Mapping[str, tuple[Array, ...]] = field(default_factory=dict)
+
+    @cached_property
+    def rng(self) -> np.random.Generator:
+        """The action's own generator: the same action gives the same result."""
+        return np.random.default_rng(self.action.seed)
+
+    def draw_price(self) -> tuple[float, float]:
+        """Credits and hours drawn from the step's distributions, for twins."""
+        rng = np.random.default_rng([self.action.seed, 1])
+        n = len(self.action.target.positions) or 1
+        return self.step.cost_credits.draw(rng, n), self.step.latency_h.draw(rng, n)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a worker returns. Cost and duration left ``None`` are filled in by the seat: the step's
+    median cost, and the time it took."""
+
+    values: Mapping[str, Estimate] = field(default_factory=dict)
+    arrays: Mapping[str, Array] = field(default_factory=dict)
+    grids: Mapping[str, Grid] = field(default_factory=dict)
+    tables: Mapping[str, Table] = field(default_factory=dict)
+    cost_credits: float | None = None
+    duration_h: float | None = None
+    quality: Quality | None = None
+    failure: Failure | None = None
+    notes: Mapping[str, float | str] = field(default_factory=dict)
+
+
+class Worker(ABC):
+    """Base of all workers.
+
+    Class attributes
+    ----------------
+    kind
+        Which kind of agent it is.
+    twin
+        Whether it simulates what it stands for.
+    replayable
+        Whether performing an action of the same id again gives the same result and changes nothing
+        more in the world: true for twins and computations.
+
+    Subclasses take their configuration as keyword arguments of ``__init__``; it comes from the
+    campaign's YAML and must be checked there.
+    """
+
+    kind: ClassVar[Kind]
+    twin: ClassVar[bool] = False
+    replayable: ClassVar[bool] = False
+
+    @abstractmethod
+    def offers(self) -> tuple[Offer, ...]:
+        """What this worker can do."""
+
+    @abstractmethod
+    def perform(self, job: Job) -> Outcome:
+        """Do it. Faults of the instrument are returned as ``Outcome.failure``; bugs raise."""
+
+    def close(self) -> None:  # noqa: B027
+        """Leave the instrument in a safe state."""
+
+
+class WorkerSpec(Record):
+    """A worker in a campaign: a registered type, its configuration and its capacity.
+
+    ``resources`` are Ray's custom resources for placement; empty means one unit named after the
+    worker's kind.
+    """
+
+    type: Name
+    config: dict[str, float | int | str | bool | None] = {}
+    capacity: int = Field(default=1, ge=1)
+    resources: dict[str, float] = {}
+    timeout_s: float = Field(default=300.0, gt=0)
+
+
+class Verdict(Record):
+    """A guardian's answer to an action."""
+
+    allowed: bool
+    reason: str
+
+
+class ArrayStore(Protocol):
+    """Where arrays are kept. Implementations travel to actors, so they must pickle."""
+
+    def put(self, action: Action, arrays: Mapping[str, Array]) -> dict[str, ArrayRef]: ...
+
+    def get(self, ref: ArrayRef) -> Array: ...
+
+
+class Policy(Protocol):
+    """Chooses what to do. Pure: the same state gives the same decision."""
+
+    name: str
+
+    def decide(self, state: State) -> Decision: ...
+
+    def recommend(self, state: State) -> Recommendation: ...
+
+
+class Score(Record):
+    """A recommendation held against the truth of a twin or a recording, in the goal's unit.
+
+    ``baseline`` is what no effort gives (a typical design); ``gain`` runs from 0 there to 1 at ``best``.
+    """
+
+    true_value: float
+    best: float
+    baseline: float
+
+    @property
+    def regret(self) -> float:
+        return abs(self.best - self.true_value)
+
+    @property
+    def gain(self) -> float:
+        span = self.best - self.baseline
+        return (self.true_value - self.baseline) / span if span else 1.0
+
+
+class Truth(Protocol):
+    """Knows the answer of a twin; used for scoring only, never by a policy or a worker's report."""
+
+    def score(self, recommendation: Recommendation) -> Score: ...
