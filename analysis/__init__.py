@@ -1,1 +1,7 @@
-""""""
+"""Analysis: images and spectra reduced to quantities with errors."""
+
+from ._iv_analysis import IvAnalysis
+
+__all__ = [
+    "IvAnalysis",
+]

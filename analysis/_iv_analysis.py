@@ -1,0 +1,155 @@
+"""Analysis of current-field maps: structure around every pixel, high-field current of spectra."""
+
+from __future__ import annotations
+
+from typing import ClassVar, final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..workflow import (
+    Array,
+    Estimate,
+    Failure,
+    Job,
+    Kind,
+    Offer,
+    Outcome,
+    Table,
+    Worker,
+    WorkerError,
+)
+from ._iv_spectra import HighField, high_field
+from ._patches import PATCH, patch_features, robust_std
+
+
+@final
+class IvAnalysis(Worker):
+    """Describes the structure image of a film and reduces the spectra taken on it.
+
+    ``describe_patches`` gives the robust contrast of the image and a table ``features`` with eight
+    numbers for every pixel that the image has; ``reduce_spectra`` takes all spectra so far and
+    gives the mean high-field log10 current of the good ones and a table ``spectra`` (``log_current``,
+    ``log_current_std``, ``good``), one row a position.
+    """
+
+    kind: ClassVar[Kind] = Kind.ANALYSIS
+    twin: ClassVar[bool] = False
+    replayable: ClassVar[bool] = True
+
+    def offers(self) -> tuple[Offer, ...]:
+        return (
+            Offer(
+                capability="describe_patches",
+                about="principal components of the 9 x 9 pixels around every pixel",
+            ),
+            Offer(
+                capability="reduce_spectra",
+                about="mean log current of the five highest fields; gaps and spikes are left out",
+            ),
+        )
+
+    def perform(self, job: Job) -> Outcome:
+        match job.step.needs:
+            case "describe_patches":
+                return self._describe(job, job.arrays.get("low_field_image", ()))
+            case "reduce_spectra":
+                return self._reduce(job, job.arrays.get("iv_spectra", ()))
+            case other:
+                raise WorkerError(
+                    "worker iv-analysis",
+                    f"capability {other!r}",
+                    f"one of {[o.capability for o in self.offers()]}",
+                    "correct the step's name or capability",
+                )
+
+    def _describe(self, job: Job, images: tuple[Array, ...]) -> Outcome:
+        if not images:
+            return _failed(job, "missing", "no low_field_image", "take an overview scan first")
+        image = images[-1].data
+        if image.ndim != 2 or min(image.shape) < PATCH or not np.isfinite(image).any():
+            return _failed(
+                job,
+                "bad_data",
+                f"an image of shape {image.shape} with {np.isfinite(image).sum()} finite pixels",
+                f"record an image of at least {PATCH} x {PATCH} pixels",
+            )
+        features = patch_features(image)
+        known = np.argwhere(np.isfinite(image))
+        rows = known @ [image.shape[1], 1]
+        table = _table(known, {f"f{k}": column[rows] for k, column in enumerate(features.T)})
+        return _priced(job, {"image_contrast": _contrast(image)}, {"features": table})
+
+    def _reduce(self, job: Job, batches: tuple[Array, ...]) -> Outcome:
+        if not batches:
+            return _failed(job, "missing", "no iv_spectra", "measure spectra first")
+        latest = {
+            p: s for batch in batches for p, s in zip(_positions(batch), batch.data, strict=True)
+        }
+        result = high_field(np.stack(list(latest.values())))
+        if not result.good.any():
+            return _failed(
+                job,
+                "bad_data",
+                f"none of {len(latest)} spectra is whole and free of spikes",
+                "measure at other positions",
+            )
+        columns = {
+            "log_current": result.value,
+            "log_current_std": result.std,
+            "good": result.good.astype(np.float64),
+        }
+        table = _table(np.array(list(latest)), columns)
+        return _priced(job, {"log_current": _mean(result)}, {"spectra": table})
+
+
+def _positions(batch: Array) -> list[tuple[int, int]]:
+    """Probe positions (row, column) from the running number of the pixels."""
+    numbers = batch.axes[0].values.astype(np.int64)
+    rows, columns = np.divmod(numbers, int(batch.metadata["n_cols"]))
+    return list(zip(rows.tolist(), columns.tolist(), strict=True))
+
+
+def _mean(result: HighField) -> Estimate:
+    """Mean of the good spectra and its standard error; a single one has its own error."""
+    values = result.value[result.good]
+    if values.size == 1:
+        return Estimate(value=float(values[0]), std=float(result.std[result.good][0]))
+    return Estimate(
+        value=float(values.mean()), std=float(values.std(ddof=1) / np.sqrt(values.size))
+    )
+
+
+def _contrast(image: NDArray[np.float64]) -> Estimate:
+    """Robust standard deviation of an image; its error from how much the four quarters differ.
+
+    Neighbouring pixels are alike, so the number of pixels says nothing about the error.
+    """
+    half, middle = image.shape[0] // 2, image.shape[1] // 2
+    quarters = [
+        part
+        for band in (image[:half], image[half:])
+        for part in (band[:, :middle], band[:, middle:])
+    ]
+    spreads = [robust_std(q) for q in quarters if np.isfinite(q).any()]
+    error = float(np.std(spreads, ddof=1) / np.sqrt(len(spreads))) if len(spreads) > 1 else 0.0
+    return Estimate(value=robust_std(image), std=error)
+
+
+def _table(positions: NDArray[np.int64], columns: dict[str, NDArray[np.float64]]) -> Table:
+    """A table with numbers of five significant digits."""
+    return Table(
+        positions=tuple((int(r), int(c)) for r, c in positions),
+        columns={k: tuple(float(f"{v:.5g}") for v in column) for k, column in columns.items()},
+    )
+
+
+def _priced(job: Job, values: dict[str, Estimate], tables: dict[str, Table]) -> Outcome:
+    credits, hours = job.draw_price()
+    return Outcome(values=values, tables=tables, cost_credits=credits, duration_h=hours)
+
+
+def _failed(job: Job, kind: str, message: str, remedy: str) -> Outcome:
+    credits, hours = job.draw_price()
+    failure = Failure.model_validate({"kind": kind, "message": message, "remedy": remedy})
+    return Outcome(cost_credits=credits, duration_h=hours, failure=failure)
