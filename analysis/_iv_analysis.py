@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, final
+from typing import ClassVar, Literal, final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,8 +29,8 @@ class IvAnalysis(Worker):
 
     ``describe_patches`` gives the robust contrast of the image and a table ``features`` with eight
     numbers for every pixel that the image has; ``reduce_spectra`` takes all spectra so far and
-    gives the mean high-field log10 current of the good ones and a table ``spectra`` (``log_current``,
-    ``log_current_std``, ``good``), one row a position.
+    gives the mean high-field log10 current of the good ones and a table ``spectra``, one row a
+    position (``log_current``, ``log_current_std``, ``good``).
     """
 
     kind: ClassVar[Kind] = Kind.ANALYSIS
@@ -149,7 +149,7 @@ def _priced(job: Job, values: dict[str, Estimate], tables: dict[str, Table]) -> 
     return Outcome(values=values, tables=tables, cost_credits=credits, duration_h=hours)
 
 
-def _failed(job: Job, kind: str, message: str, remedy: str) -> Outcome:
+def _failed(job: Job, kind: Literal["missing", "bad_data"], message: str, remedy: str) -> Outcome:
     credits, hours = job.draw_price()
-    failure = Failure.model_validate({"kind": kind, "message": message, "remedy": remedy})
+    failure = Failure(kind=kind, message=message, remedy=remedy)
     return Outcome(cost_credits=credits, duration_h=hours, failure=failure)

@@ -15,7 +15,11 @@ WINDOW_CHANNELS = 10
 """Channels at the highest field that must be whole and free of spikes."""
 
 SPIKE_LIMIT = 0.5
-"""Departure from the running median, in decades of current, that counts as a spike."""
+"""Departure from the running median of five channels, in decades, that counts as a spike.
+
+Wrong channels side by side (two at the end, three elsewhere) look like a step of the current and are
+not seen; a lower limit or a longer median would throw away the steepest real curves.
+"""
 
 STD_FLOOR = 1e-3
 """Smallest standard deviation of one spectrum, in decades: drift and calibration are never zero."""
@@ -43,7 +47,7 @@ def high_field(spectra: NDArray[np.float64]) -> HighField:
     window = spectra[:, -WINDOW_CHANNELS:]
     whole = np.isfinite(window).all(axis=1)
     safe = np.where(np.isfinite(window), window, 0.0)
-    spike = np.abs(safe - median_filter(safe, size=(1, 5), mode="nearest")).max(axis=1)
+    spike = np.abs(safe - median_filter(safe, size=(1, 5), mode="mirror")).max(axis=1)
     good = whole & (spike < SPIKE_LIMIT)
     upper = np.where(np.isfinite(spectra), spectra, 0.0)[:, spectra.shape[1] // 2 :]
     bend = np.median(np.abs(np.diff(upper, n=2, axis=1)), axis=1)

@@ -50,6 +50,8 @@ def patch_features(
     (2022), with principal components in place of a learned embedding.
     """
     flat = patches(filled(image), size)
+    if np.ptp(flat) == 0.0:
+        return np.zeros((image.size, components))
     pca = PCA(components, svd_solver="covariance_eigh").fit(flat)
     loadings = pca.components_
     largest = np.abs(loadings).argmax(axis=1)
