@@ -17,8 +17,8 @@ WINDOW_CHANNELS = 10
 SPIKE_LIMIT = 0.5
 """Departure from the running median of five channels, in decades, that counts as a spike.
 
-Wrong channels side by side (two at the end, three elsewhere) look like a step of the current and are
-not seen; a lower limit or a longer median would throw away the steepest real curves.
+Wrong channels side by side (two at the end, three elsewhere) look like a step of the current and
+are not seen; a lower limit or a longer median would throw away the steepest real curves.
 """
 
 STD_FLOOR = 1e-3
@@ -43,16 +43,18 @@ def high_field(spectra: NDArray[np.float64]) -> HighField:
     The noise of one channel comes from second differences over the upper half of the fields, which
     a smooth curve hardly has: their median absolute value is 0.6745 * sqrt(6) standard deviations.
     """
-    top = spectra[:, -HIGH_FIELD_CHANNELS:]
-    window = spectra[:, -WINDOW_CHANNELS:]
-    whole = np.isfinite(window).all(axis=1)
-    safe = np.where(np.isfinite(window), window, 0.0)
-    spike = np.abs(safe - median_filter(safe, size=(1, 5), mode="mirror")).max(axis=1)
-    good = whole & (spike < SPIKE_LIMIT)
-    upper = np.where(np.isfinite(spectra), spectra, 0.0)[:, spectra.shape[1] // 2 :]
-    bend = np.median(np.abs(np.diff(upper, n=2, axis=1)), axis=1)
+    finite = np.isfinite(spectra)
+    safe = np.where(finite, spectra, 0.0)
+    smooth = median_filter(safe, size=(1, 5), mode="mirror")
+    spike = np.abs(safe - smooth)[:, -WINDOW_CHANNELS:].max(axis=1)
+    good = finite[:, -WINDOW_CHANNELS:].all(axis=1) & (spike < SPIKE_LIMIT)
+    bend = np.median(np.abs(np.diff(safe[:, spectra.shape[1] // 2 :], n=2, axis=1)), axis=1)
     noise = bend / (0.6745 * np.sqrt(6.0)) / np.sqrt(HIGH_FIELD_CHANNELS)
-    value = np.where(good, safe[:, -HIGH_FIELD_CHANNELS:].mean(axis=1), _median(top))
+    value = np.where(
+        good,
+        safe[:, -HIGH_FIELD_CHANNELS:].mean(axis=1),
+        _median(spectra[:, -HIGH_FIELD_CHANNELS:]),
+    )
     return HighField(value, np.maximum(noise, STD_FLOOR), good)
 
 
