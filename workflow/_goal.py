@@ -1,4 +1,8 @@
-"""What a campaign is for."""
+"""What a campaign is for.
+
+Every goal may say what one unit of it is worth in credits. An action is then worth its price only while
+its expected gain, times this worth, exceeds the price; without it only the budget ends a campaign.
+"""
 
 from __future__ import annotations
 
@@ -15,6 +19,7 @@ class Maximize(Record):
     kind: Literal["maximize"] = "maximize"
     quantity: Name
     over: Literal["designs", "positions"] = "designs"
+    worth_credits: float | None = Field(default=None, gt=0)
 
 
 class Explore(Record):
@@ -22,6 +27,7 @@ class Explore(Record):
 
     kind: Literal["explore"] = "explore"
     quantity: Name
+    worth_credits: float | None = Field(default=None, gt=0)
 
 
 class LocateBoundary(Record):
@@ -35,6 +41,7 @@ class LocateBoundary(Record):
     quantity: Name
     variable: Name
     level: float = Field(default=0.5, gt=0, lt=1)
+    worth_credits: float | None = Field(default=None, gt=0)
 
 
 Goal = Annotated[Maximize | Explore | LocateBoundary, Field(discriminator="kind")]

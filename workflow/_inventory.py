@@ -38,10 +38,14 @@ def places_seen(target: Target) -> tuple[Place, ...]:
 
 @dataclass
 class Status:
-    """What was done at a place. Numbers are positions in the order of observations."""
+    """What was done at a place.
+
+    The numbers in ``done`` and ``arrays`` count observations from one; ``failures`` counts failures of a
+    step since it last succeeded here.
+    """
 
     done: dict[str, int] = field(default_factory=dict)
-    runs: dict[str, int] = field(default_factory=dict)
+    failures: dict[str, int] = field(default_factory=dict)
     arrays: dict[str, list[tuple[int, ArrayRef]]] = field(default_factory=dict)
     values: dict[str, Estimate] = field(default_factory=dict)
     tables: dict[str, Table] = field(default_factory=dict)
@@ -112,13 +116,14 @@ class Inventory:
         """Take in an observation; ``made`` are the designs of the sites that a synthesis made."""
         self.count += 1
         status = self.places.setdefault(place_of(action.target, step.acts_on), Status())
-        status.runs[step.name] = status.runs.get(step.name, 0) + 1
         if step.acts_on == "positions":
             status.probed.extend(action.target.positions)
         if step.destroys:
             status.alive = False
         if observation.failure is not None:
+            status.failures[step.name] = status.failures.get(step.name, 0) + 1
             return
+        status.failures.pop(step.name, None)
         status.done[step.name] = self.count
         for name, ref in observation.arrays.items():
             status.arrays.setdefault(name, []).append((self.count, ref))

@@ -172,9 +172,7 @@ class State:
     def free_worker(self, capability: str) -> str | None:
         """The least loaded worker that offers the capability and has room, or None."""
         able = [
-            w
-            for w in self.offers.get(capability, ())
-            if self.load_of(w) < self.capacity.get(w, 1)
+            w for w in self.offers.get(capability, ()) if self.load_of(w) < self.capacity.get(w, 1)
         ]
         return min(able, key=lambda w: (self.load_of(w), w)) if able else None
 

@@ -143,9 +143,7 @@ class Workflow(Record):
 
     @cached_property
     def _producers(self) -> dict[str, tuple[Step, Port]]:
-        return {
-            p.name: (s, p) for s in self.steps for p in (*s.produces, *s.records, *s.predicts)
-        }
+        return {p.name: (s, p) for s in self.steps for p in (*s.produces, *s.records, *s.predicts)}
 
     def step(self, name: str) -> Step:
         """The step of that name.
@@ -226,9 +224,7 @@ class Workflow(Record):
         self._collect(step, target, inventory, chain)
         return tuple(chain)
 
-    def _collect(
-        self, step: Step, target: Target, inventory: Inventory, chain: list[Step]
-    ) -> None:
+    def _collect(self, step: Step, target: Target, inventory: Inventory, chain: list[Step]) -> None:
         if step in chain:
             return
         for name in step.requires:

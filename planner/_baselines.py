@@ -1,0 +1,284 @@
+"""Policies to compare with: a fixed workflow and random choices, on the same agents and budgets.
+
+Both recommend from the same belief as the planner, given what they measured: what is compared is what
+they chose to measure, nothing else.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from itertools import product
+from typing import final
+
+import numpy as np
+
+from ..workflow import (
+    Action,
+    Commitment,
+    Decision,
+    Design,
+    Goal,
+    Grant,
+    Recommendation,
+    Sample,
+    State,
+    Step,
+    Target,
+    Workflow,
+)
+from ._belief import relevant_quantities
+from ._build import build_action
+from ._follow_up import close, follow_up, unreduced
+from ._positions import PositionBelief, features_of, measured_of, scalar_behind
+from ._view import make_view, recommend_from
+
+
+class Scripted(ABC):
+    """A workflow without weighing: make, screen, test, and again, until the budget ends."""
+
+    name: str
+
+    def __init__(self, workflow: Workflow, goal: Goal) -> None:
+        self._workflow = workflow
+        self._goal = goal
+        self._quantities = relevant_quantities(workflow, goal.quantity)
+        self._screens = tuple(
+            q for q in self._quantities if workflow.producer(q).name in workflow.session_steps
+        )
+        self._final = workflow.producer(goal.quantity)
+
+    @abstractmethod
+    def next_design(self, state: State, number: int) -> Design | None:
+        """The design of sample (or test) ``number``, or None when the plan is done."""
+
+    @abstractmethod
+    def screened(self, state: State, sample: Sample) -> Sequence[int]:
+        """Sites of a sample to screen."""
+
+    @abstractmethod
+    def tested(self, state: State, sample: Sample) -> Sequence[int]:
+        """Sites of a sample to test."""
+
+    def decide(self, state: State) -> Decision:
+        for propose in (self._in_session, self._test, self._open, self._make):
+            decision = propose(state)
+            if decision is not None:
+                return decision
+        if state.running:
+            return Decision(number=state.decisions, kind="wait", reason="every agent is at work")
+        return Decision(
+            number=state.decisions, kind="stop", reason="the plan is done or the budget used up"
+        )
+
+    def recommend(self, state: State) -> Recommendation:
+        return recommend_from(make_view(state, self._goal, self._quantities), self._goal)
+
+    # -- proposals, in order ----------------------------------------------------------------------
+
+    def _in_session(self, state: State) -> Decision | None:
+        for session_id, session in state.open_sessions().items():
+            if any(i.action.session == session_id for i in state.running.values()):
+                continue
+            sample = state.inventory.samples[session.grant.sample]
+            for step, target in unreduced(state, sample):
+                action = build_action(state, step, target, session=session_id)
+                if self._can(state, step, action, session_id):
+                    return follow_up(state, session_id, action, 0.0, {})
+            for site in self.screened(state, sample):
+                step = self._open_screen(state, sample, site)
+                if step is None:
+                    continue
+                target = self._with_positions(state, step, _site(sample, site))
+                action = build_action(state, step, target, session=session_id)
+                if self._can(state, step, action, session_id):
+                    return self._act(state, action, f"screen pad {site}", session_id)
+            if not self._waiting(state, sample):
+                return close(state, session_id, "every site that the plan names is screened")
+        return None
+
+    def _waiting(self, state: State, sample: Sample) -> bool:
+        """Whether the only hindrance is a busy worker."""
+        steps = [self._open_screen(state, sample, i) for i in self.screened(state, sample)]
+        return any(
+            s is not None and state.free_worker(s.needs) is None and state.running for s in steps
+        )
+
+    def _open_screen(self, state: State, sample: Sample, site: int) -> Step | None:
+        """The first open step of a site's screening, or None when it is done or hopeless."""
+        if not self._screens:
+            return None
+        target = _site(sample, site)
+        last = self._screens[-1]
+        status = state.inventory.status((sample.id, site, ()))
+        if not status.alive or last in status.values:
+            return None
+        chain = state.workflow.open_steps(state.workflow.producer(last), target, state.inventory)
+        places = (status, state.inventory.status((sample.id, None, ())))
+        if any(p.failures.get(s.name, 0) >= 3 for s in chain for p in places):
+            return None
+        return chain[0]
+
+    def _with_positions(self, state: State, step: Step, target: Target) -> Target:
+        quantity = scalar_behind(state.workflow, step.name)
+        features = features_of(state, target)
+        if step.acts_on != "positions" or features is None or quantity is None:
+            return target
+        taken = state.inventory.status((target.sample or "", target.site, ())).probed
+        belief = PositionBelief(features, measured_of(state, target, quantity))
+        return target.model_copy(update={"positions": belief.for_mean(step.batch, taken)})
+
+    def _open(self, state: State) -> Decision | None:
+        mount = state.workflow.mount
+        if mount is None or state.open_sessions() or state.free_worker(mount.needs) is None:
+            return None
+        for sample in state.inventory.samples.values():
+            sites = [i for i in self.screened(state, sample) if self._open_screen(state, sample, i)]
+            if not sites or any(s.grant.sample == sample.id for s in state.sessions.values()):
+                continue
+            session = f"session-{len(state.sessions) + 1:03d}"
+            action = build_action(state, mount, Target(sample=sample.id), session=session)
+            if not self._can(state, mount, action, None):
+                return None
+            grant = Grant(
+                session=session,
+                sample=sample.id,
+                credits=min(state.free_credits, 1e12),
+                hours=1e6,
+                reservation_rate=0.0,
+            )
+            decision = self._act(
+                state, action, f"screen {len(sites)} sites of {sample.id}", session
+            )
+            return decision.model_copy(update={"grant": grant, "tier": "campaign"})
+        return None
+
+    def _test(self, state: State) -> Decision | None:
+        if self._final.acts_on not in {"site", "positions"}:
+            return None
+        held = {s.grant.sample for s in state.open_sessions().values()}
+        for sample in state.inventory.samples.values():
+            if sample.id in held or any(
+                self._open_screen(state, sample, i) for i in self.screened(state, sample)
+            ):
+                continue
+            for site in self.tested(state, sample):
+                status = state.inventory.status((sample.id, site, ()))
+                failed = status.failures.get(self._final.name, 0) >= 3
+                if not status.alive or self._goal.quantity in status.values or failed:
+                    continue
+                action = build_action(state, self._final, _site(sample, site))
+                running = any(
+                    i.action.target.sample == sample.id and i.action.target.site == site
+                    for i in state.running.values()
+                )
+                if not running and self._can(state, self._final, action, None):
+                    return self._act(state, action, f"test pad {site} of {sample.id}")
+        return None
+
+    def _make(self, state: State) -> Decision | None:
+        maker = next((s for s in state.workflow.steps if s.makes is not None), None)
+        if maker is None:
+            return self._next_chain(state)
+        made = sum(a.step == maker.name for a in state.actions.values())
+        waiting = [s for s in state.inventory.samples.values() if self._unfinished(state, s)]
+        design = self.next_design(state, made)
+        if design is None or waiting:
+            return None
+        action = build_action(state, maker, Target(design=design))
+        if not self._can(state, maker, action, None):
+            return None
+        return self._act(state, action, f"sample {made + 1} of the plan")
+
+    def _unfinished(self, state: State, sample: Sample) -> bool:
+        """Whether the plan still has work on a sample that no session holds."""
+        held = any(s.grant.sample == sample.id for s in state.sessions.values())
+        return not held and any(
+            self._open_screen(state, sample, i) for i in self.screened(state, sample)
+        )
+
+    def _next_chain(self, state: State) -> Decision | None:
+        """In workflows without samples: all steps of one design, then the next design."""
+        if state.running:
+            return None
+        finals = sum(a.step == self._final.name for a in state.actions.values())
+        design = self.next_design(state, finals)
+        if design is None:
+            return None
+        target = Target(design=design)
+        step = state.workflow.open_steps(self._final, target, state.inventory)[0]
+        action = build_action(state, step, target)
+        if not self._can(state, step, action, None):
+            return None
+        return self._act(state, action, f"design {finals + 1} of the plan")
+
+    def _can(self, state: State, step: Step, action: Action, session: str | None) -> bool:
+        commitment: Commitment = state.commitment(action)
+        return state.free_worker(step.needs) is not None and state.affordable(commitment, session)
+
+    def _act(
+        self, state: State, action: Action, reason: str, session: str | None = None
+    ) -> Decision:
+        return Decision(
+            number=state.decisions,
+            kind="act",
+            tier="session" if session else "campaign",
+            actions=(action,),
+            session=session,
+            reason=f"{self.name}: {reason}",
+        )
+
+
+def _site(sample: Sample, site: int) -> Target:
+    return Target(design=sample.sites[site], sample=sample.id, site=site)
+
+
+@final
+class FixedWorkflow(Scripted):
+    """What a careful human would do: a grid of samples, everything measured on each.
+
+    Two levels of every variable at a quarter and three quarters of its range, then the centre, then
+    three levels; the order within a grid is shuffled by the seed so that an early end is not biased.
+    """
+
+    name = "fixed"
+
+    def next_design(self, state: State, number: int) -> Design | None:
+        space = state.workflow.space
+        rng = np.random.default_rng([state.seed, 17])
+        points: list[tuple[float, ...]] = []
+        for levels in ((0.25, 0.75), (0.5,), (1 / 6, 0.5, 5 / 6)):
+            grid = [p for p in product(levels, repeat=space.dim) if p not in points]
+            points += [grid[i] for i in rng.permutation(len(grid))]
+        if number >= len(points):
+            return None
+        return space.decode(np.array(points[number]))[0]
+
+    def screened(self, state: State, sample: Sample) -> Sequence[int]:
+        return range(len(sample.sites))
+
+    def tested(self, state: State, sample: Sample) -> Sequence[int]:
+        return range(len(sample.sites))
+
+
+@final
+class RandomSearch(Scripted):
+    """Random samples, half of their sites screened, two of these tested."""
+
+    name = "random"
+
+    def next_design(self, state: State, number: int) -> Design | None:
+        space = state.workflow.space
+        rng = np.random.default_rng([state.seed, 19, number])
+        return space.decode(rng.random(space.dim))[0]
+
+    def _order(self, state: State, sample: Sample) -> list[int]:
+        number = list(state.inventory.samples).index(sample.id)
+        rng = np.random.default_rng([state.seed, 23, number])
+        return [int(i) for i in rng.permutation(len(sample.sites))]
+
+    def screened(self, state: State, sample: Sample) -> Sequence[int]:
+        return self._order(state, sample)[: max(len(sample.sites) // 2, 1)]
+
+    def tested(self, state: State, sample: Sample) -> Sequence[int]:
+        return self._order(state, sample)[:2]

@@ -1,0 +1,334 @@
+"""What is believed: every modelled quantity as a Gaussian process on its step's inputs.
+
+Together the quantities are a network of functions (Astudillo & Frazier 2021). A quantity that is
+another source of the same property is the next cheaper source times an uncertain factor plus a
+Gaussian process (Kennedy & O'Hagan 2000): a source that does not correlate gets a factor near zero and
+is dropped. A theory's ensemble is the cheapest source; its members differ from world to world.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import final
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.interpolate import RegularGridInterpolator
+
+from ..workflow import Design, Estimate, Grid, Place, State, Workflow, place_of
+from ._gp import Matern52, Matrix, Process, Vector, default_kernel, fit_kernel
+from ._worlds import Worlds
+
+WORLDS = 384
+_SOURCE_FACTOR, _SOURCE_FACTOR_STD = 0.9, 0.3
+_MIN_VARIANCE = 1e-6
+
+
+@dataclass(frozen=True)
+class Data:
+    """Measurements of one quantity: unit designs (n, dim), values (n,), noise variances (n,)."""
+
+    x: Matrix
+    y: Vector
+    noise: Vector
+    parents: dict[str, Vector] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Node:
+    """One fitted quantity in standardized units: ``H(x) beta + process``.
+
+    ``regressors`` are the quantities in H behind the constant; ``beta`` has mean and covariance.
+    """
+
+    quantity: str
+    location: float
+    scale: float
+    controls: tuple[int, ...]
+    parents: tuple[str, ...]
+    regressors: tuple[str, ...]
+    beta: Vector
+    beta_cov: Matrix
+    process: Process
+    y: Vector
+
+
+def _refit_count(n: int) -> int:
+    """The number of data at the last scheduled refit: every point up to 8, then every fifth more."""
+    due = min(n, 8)
+    while int(due * 1.2) + 1 <= n and due >= 8:
+        due = int(due * 1.2) + 1
+    return due
+
+
+@final
+class Belief:
+    """The joint belief after some observations. Immutable; the same data give the same belief."""
+
+    def __init__(
+        self,
+        workflow: Workflow,
+        quantities: Sequence[str],
+        data: dict[str, Data],
+        grids: dict[str, Grid],
+    ) -> None:
+        self.workflow = workflow
+        self.quantities = tuple(q for q in workflow.scalars if q in quantities)
+        self.data = data
+        self.grids = grids
+        self._nodes: dict[str, Node] = {}
+
+    # -- structure --------------------------------------------------------------------------------
+
+    def regressors(self, quantity: str) -> tuple[str, ...]:
+        """Linear inputs: scalars the step consumes, and the nearest cheaper source that is known of.
+
+        A theory that has not been simulated yet is skipped.
+        """
+        parents = self.workflow.parents(quantity)
+        cheaper = self.workflow.cheaper(quantity)
+        while cheaper and (
+            cheaper[0] not in self.quantities
+            or (self.is_theory(cheaper[0]) and cheaper[0] not in self.grids)
+        ):
+            cheaper = self.workflow.cheaper(cheaper[0])
+        return (*parents, *cheaper)
+
+    def is_theory(self, quantity: str) -> bool:
+        return self.workflow.producer(quantity).acts_on == "space"
+
+    def scale_of(self, quantity: str) -> tuple[float, float]:
+        """Location and scale for standardizing: the prior's, or the data's where there is none."""
+        prior = self.workflow.priors.get(quantity)
+        if prior is not None:
+            return prior.mean, prior.std
+        data = self.data.get(quantity)
+        if data is None or not len(data.y):
+            return 0.0, 1.0
+        spread = float(data.y.std()) if len(data.y) > 1 else 0.0
+        return float(data.y.mean()), spread or max(abs(float(data.y[0])), 1.0)
+
+    # -- theory -----------------------------------------------------------------------------------
+
+    @cached_property
+    def _interpolators(self) -> dict[str, RegularGridInterpolator]:
+        space = self.workflow.space
+        found: dict[str, RegularGridInterpolator] = {}
+        for quantity, grid in self.grids.items():
+            ticks = []
+            for name, values in grid.ticks.items():
+                variable = space.variables[space.names.index(name)]
+                ticks.append(variable.to_unit(np.array(values)))
+            members = np.moveaxis(grid.array(), 0, -1)
+            found[quantity] = RegularGridInterpolator(
+                tuple(ticks), members, bounds_error=False, fill_value=None
+            )
+        return found
+
+    def theory_members(self, quantity: str, x: Matrix) -> Matrix:
+        """Theory predictions (members, n) at unit designs (n, dim), in the quantity's unit."""
+        names = self.workflow.space.names
+        columns = [names.index(n) for n in self.grids[quantity].ticks]
+        return np.asarray(self._interpolators[quantity](x[:, columns])).T
+
+    # -- fitting ----------------------------------------------------------------------------------
+
+    def node(self, quantity: str) -> Node:
+        if quantity not in self._nodes:
+            self._nodes[quantity] = self._fit(quantity)
+        return self._nodes[quantity]
+
+    def _fit(self, quantity: str) -> Node:
+        step = self.workflow.producer(quantity)
+        names = self.workflow.space.names
+        controls = tuple(
+            names.index(n) for n in (names if step.controls is None else step.controls)
+        )
+        parents = self.workflow.parents(quantity)
+        regressors = self.regressors(quantity)
+        location, scale = self.scale_of(quantity)
+        data = self.data.get(quantity, Data(np.zeros((0, len(names))), np.zeros(0), np.zeros(0)))
+        y = (data.y - location) / scale
+        noise = np.maximum(data.noise / scale**2, _MIN_VARIANCE)
+        inputs = self._parent_values(quantity, data, regressors)
+        h = np.column_stack([np.ones(len(y)), *[inputs[r] for r in regressors]])
+        x = np.column_stack([data.x[:, controls], *[inputs[p] for p in parents]])
+        sourced = any(r not in parents for r in regressors)
+        variance = 1.0 - _SOURCE_FACTOR**2 if sourced else 1.0
+        prior_mean = np.array([0.0, *[0.0 if r in parents else _SOURCE_FACTOR for r in regressors]])
+        prior_std = np.array(
+            [0.3, *[1.0 if r in parents else _SOURCE_FACTOR_STD for r in regressors]]
+        )
+        kernel = default_kernel(x.shape[1], variance)
+        due = _refit_count(len(y))
+        if due >= 4:
+            beta, _ = _regress(
+                kernel, x[:due], y[:due], noise[:due], h[:due], prior_mean, prior_std
+            )
+            kernel = fit_kernel(x[:due], y[:due] - h[:due] @ beta, noise[:due], variance)
+        beta, cov = _regress(kernel, x, y, noise, h, prior_mean, prior_std)
+        process = Process(kernel, x, noise)
+        return Node(quantity, location, scale, controls, parents, regressors, beta, cov, process, y)
+
+    def _parent_values(
+        self, quantity: str, data: Data, regressors: tuple[str, ...]
+    ) -> dict[str, Vector]:
+        """Standardized values of the regressors at the data: measured ones first, else believed."""
+        values: dict[str, Vector] = {}
+        for name in regressors:
+            location, scale = self.scale_of(name)
+            believed = self.mean(name, data.x) if len(data.x) else np.zeros(0)
+            measured = data.parents.get(name, np.full(len(data.y), np.nan))
+            values[name] = (np.where(np.isnan(measured), believed, measured) - location) / scale
+        return values
+
+    # -- asking -----------------------------------------------------------------------------------
+
+    def mean(self, quantity: str, x: Matrix) -> Vector:
+        """Plug-in mean (n,) at unit designs (n, dim), in the quantity's unit; exact for linear sources."""
+        if self.is_theory(quantity) and quantity in self.grids:
+            return self.theory_members(quantity, x).mean(0)
+        node = self.node(quantity)
+        standard = {}
+        for name in node.regressors:
+            location, scale = self.scale_of(name)
+            standard[name] = (self.mean(name, x) - location) / scale
+        h = np.column_stack([np.ones(len(x)), *[standard[r] for r in node.regressors]])
+        z = np.column_stack([x[:, node.controls], *[standard[p] for p in node.parents]])
+        data_h = self._design_matrix(node)
+        residual = node.y - data_h @ node.beta
+        return node.location + node.scale * (h @ node.beta + node.process.mean(z, residual))
+
+    def _design_matrix(self, node: Node) -> Matrix:
+        data = self.data.get(node.quantity)
+        if data is None:
+            return np.zeros((0, 1 + len(node.regressors)))
+        inputs = self._parent_values(node.quantity, data, node.regressors)
+        return np.column_stack([np.ones(len(node.y)), *[inputs[r] for r in node.regressors]])
+
+    def worlds(
+        self, pool: Matrix, goal: str, seed: int, open: NDArray[np.bool_] | None = None
+    ) -> Worlds:
+        """Draw :data:`WORLDS` joint worlds over pool points (M, dim) in the unit cube."""
+        sizes = {q: len(self.data[q].y) for q in self.quantities if q in self.data}
+        everywhere = np.concatenate([pool, *[self.data[q].x for q in sizes]])
+        starts = dict(zip(sizes, len(pool) + np.cumsum([0, *sizes.values()][:-1]), strict=False))
+        rows = {q: slice(int(starts[q]), int(starts[q]) + n) for q, n in sizes.items()}
+        drawn: dict[str, Matrix] = {}
+        members: NDArray[np.int64] | None = None
+        for number, quantity in enumerate(self.quantities):
+            rng = np.random.default_rng([seed, number])
+            if self.is_theory(quantity) and quantity in self.grids:
+                values = self.theory_members(quantity, everywhere)
+                members = np.tile(np.arange(WORLDS // 2) % len(values), 2)
+                drawn[quantity] = values[members]
+            else:
+                drawn[quantity] = self._draw(quantity, everywhere, drawn, rows, rng)
+        values = {q: v[:, : len(pool)] for q, v in drawn.items()}
+        mask = np.ones(len(pool), dtype=bool) if open is None else open
+        return Worlds(pool, values, goal, mask, members)
+
+    def _draw(
+        self,
+        quantity: str,
+        x: Matrix,
+        drawn: dict[str, Matrix],
+        rows: dict[str, slice],
+        rng: np.random.Generator,
+    ) -> Matrix:
+        node = self.node(quantity)
+        standard = {}
+        for name in node.regressors:
+            location, scale = self.scale_of(name)
+            standard[name] = (drawn[name] - location) / scale
+        half = WORLDS // 2
+        root = np.linalg.cholesky(node.beta_cov + 1e-12 * np.eye(len(node.beta)))
+        kick = rng.standard_normal((half, len(node.beta))) @ root.T
+        beta = node.beta + np.concatenate([kick, -kick])
+        trend = beta[:, :1] + sum(
+            (beta[:, i + 1 : i + 2] * standard[r] for i, r in enumerate(node.regressors)),
+            start=np.zeros((WORLDS, len(x))),
+        )
+        residuals = np.zeros((WORLDS, 0))
+        if len(node.y):
+            fitted = trend[:, rows[quantity]]
+            if node.parents:
+                fitted = beta @ self._design_matrix(node).T
+            residuals = node.y - fitted
+        z = x[:, node.controls]
+        if node.parents:
+            wide = np.broadcast_to(z, (WORLDS, *z.shape))
+            z = np.concatenate([wide, *[standard[p][..., None] for p in node.parents]], axis=-1)
+        paths = node.process.paths(z, residuals, rng)
+        return node.location + node.scale * (trend + paths)
+
+
+def _regress(
+    kernel: Matern52,
+    x: Matrix,
+    y: Vector,
+    noise: Vector,
+    h: Matrix,
+    prior_mean: Vector,
+    prior_std: Vector,
+) -> tuple[Vector, Matrix]:
+    """Posterior of beta in y = h beta + GP + noise (Rasmussen & Williams 2006, eq. 2.41)."""
+    precision = np.diag(1.0 / prior_std**2)
+    if len(y):
+        weighted = Process(kernel, x, noise).solve(h)
+        cov = np.linalg.inv(precision + h.T @ weighted)
+        return cov @ (precision @ prior_mean + weighted.T @ y), cov
+    return prior_mean, np.linalg.inv(precision)
+
+
+def relevant_quantities(workflow: Workflow, goal: str) -> tuple[str, ...]:
+    """The goal's quantity with all that it depends on: consumed scalars and cheaper sources."""
+    wanted = {goal}
+    for quantity in reversed(workflow.scalars):
+        if quantity in wanted:
+            wanted.update(workflow.parents(quantity))
+            wanted.update(workflow.cheaper(quantity))
+    return tuple(q for q in workflow.scalars if q in wanted)
+
+
+def belief_from(state: State, quantities: Sequence[str]) -> Belief:
+    """The belief about ``quantities`` after all observations of a state."""
+    rows: dict[str, dict[object, tuple[Design, Estimate, dict[str, float]]]] = {
+        q: {} for q in quantities
+    }
+    grids: dict[str, Grid] = {}
+    for number, observation in enumerate(state.observations):
+        if observation.failure is not None:
+            continue
+        grids.update({q: g for q, g in observation.grids.items() if q in quantities})
+        action = state.actions[observation.action_id]
+        step = state.workflow.step(action.step)
+        place: Place = place_of(action.target, step.acts_on)
+        for quantity, estimate in observation.values.items():
+            if quantity not in rows:
+                continue
+            key = place if step.cumulative else (place, number)
+            parents = {
+                p: found.value
+                for p in state.workflow.parents(quantity)
+                if (found := state.inventory.value(p, action.target)) is not None
+            }
+            rows[quantity][key] = (action.target.design, estimate, parents)
+    space = state.workflow.space
+    data: dict[str, Data] = {}
+    for quantity, found in rows.items():
+        if not found:
+            continue
+        designs, estimates, parents = zip(*found.values(), strict=True)
+        data[quantity] = Data(
+            space.encode(designs),
+            np.array([e.value for e in estimates]),
+            np.array([e.std**2 for e in estimates]),
+            {
+                p: np.array([row.get(p, np.nan) for row in parents])
+                for p in state.workflow.parents(quantity)
+            },
+        )
+    return Belief(state.workflow, quantities, data, grids)

@@ -1,0 +1,197 @@
+"""The campaign tier: which sample to make, which session to open, which dear test, which theory."""
+
+from __future__ import annotations
+
+from typing import final
+
+from ..workflow import Decision, Goal, Grant, State
+from ._build import build_action
+from ._options import (
+    Option,
+    design_options,
+    library_options,
+    session_options,
+    session_quantities,
+    site_options,
+    theory_options,
+)
+from ._view import Site, View
+from ._worlds import Probe
+
+_PATIENCE = 0.3
+"""A free worker takes a lesser option only if its index is at least this share of the best one's."""
+
+_GRANT_MARGIN = 1.6
+"""A session's cap over the expected price of its plan."""
+
+
+@final
+class CampaignTier:
+    """Chooses among all options that are not a session's own."""
+
+    def __init__(self, goal: Goal) -> None:
+        self.goal = goal
+
+    def decide(self, state: State, view: View) -> Decision:
+        """The best affordable option whose worker is free; else wait, or stop with the reason."""
+        options = self.options(view)
+        options.sort(key=lambda o: -o.index)
+        alternatives = options[:6]
+        worthwhile = [o for o in options if self._worth_it(o)]
+        affordable = [o for o in worthwhile if self._affordable(state, o)]
+        for option in affordable:
+            if option.index < _PATIENCE * affordable[0].index:
+                break
+            if state.free_worker(option.step.needs) is not None:
+                return self._act(state, view, option, alternatives)
+        reason = self._why_not(state, options, worthwhile, affordable)
+        busy = bool(state.running)
+        return Decision(
+            number=state.decisions,
+            kind="wait" if busy else "stop",
+            reason=f"waiting for {len(state.running)} running: {reason}" if busy else reason,
+            alternatives=tuple(o.alternative() for o in alternatives[:5]),
+        )
+
+    def options(self, view: View) -> list[Option]:
+        """All options of this tier on a view."""
+        pending = pending_probes(view)
+        free_sites = [s for s in view.sites if not self._held(view.state, s[0])]
+        return [
+            *library_options(view, pending),
+            *session_options(view, pending),
+            *site_options(view, self._test_quantities(view), free_sites),
+            *theory_options(view),
+            *design_options(view),
+        ]
+
+    def _held(self, state: State, sample: str) -> bool:
+        """Whether a sample is still being made or belongs to an open session."""
+        return sample not in state.inventory.samples or any(
+            s.grant.sample == sample for s in state.open_sessions().values()
+        )
+
+    def _test_quantities(self, view: View) -> list[str]:
+        workflow = view.state.workflow
+        return [
+            q
+            for q in view.belief.quantities
+            if workflow.producer(q).name not in workflow.session_steps
+            and workflow.producer(q).acts_on in {"site", "positions"}
+        ]
+
+    def _worth_it(self, option: Option) -> bool:
+        worth = self.goal.worth_credits
+        return option.value > 0.0 and (worth is None or option.value * worth >= option.cost)
+
+    def _affordable(self, state: State, option: Option) -> bool:
+        """Whether the first action keeps the hard limits and the whole chain its expected price."""
+        action = build_action(state, option.step, option.target)
+        limit = state.budget.hours
+        return (
+            state.affordable(state.commitment(action))
+            and option.price.credits <= state.free_credits
+            and (limit is None or state.now_h + option.price.hours <= limit)
+        )
+
+    def _act(self, state: State, view: View, option: Option, best: list[Option]) -> Decision:
+        session = grant = None
+        others = [o for o in best if o != option]
+        if option.kind == "session" and option.sample is not None:
+            session = f"session-{len(state.sessions) + 1:03d}"
+            grant = self._grant(state, session, option, others)
+        action = build_action(state, option.step, option.target, session=session)
+        expected = view.expected(option.probes[0].point) if option.probes else {}
+        unit = state.workflow.unit(self.goal.quantity)
+        runner = f"; next best is {others[0].label} ({others[0].index:.2g})" if others else ""
+        return Decision(
+            number=state.decisions,
+            kind="act",
+            actions=(action,),
+            grant=grant,
+            session=session,
+            value=option.value,
+            price_credits=option.cost,
+            index=option.index,
+            reason=f"{option.label}: expected gain {option.value:.3g} {unit} for "
+            f"{option.cost:.0f} credits, {option.index:.2g} per credit{runner}",
+            alternatives=tuple(o.alternative() for o in others[:5]),
+            expected=expected,
+        )
+
+    def _grant(self, state: State, session: str, option: Option, others: list[Option]) -> Grant:
+        """A cap on the plan's price and the rate of the best that could be done elsewhere."""
+        rate = max((o.index for o in others if o.kind != "theory"), default=0.0)
+        if self.goal.worth_credits is not None:
+            rate = max(rate, 1.0 / self.goal.worth_credits)
+        limit = state.budget.hours
+        hours = option.price.hours * _GRANT_MARGIN
+        return Grant(
+            session=session,
+            sample=option.sample or "",
+            credits=min(option.price.credits * _GRANT_MARGIN, state.free_credits),
+            hours=hours if limit is None else min(hours, limit - state.now_h),
+            reservation_rate=rate,
+        )
+
+    def _why_not(
+        self,
+        state: State,
+        options: list[Option],
+        worthwhile: list[Option],
+        affordable: list[Option],
+    ) -> str:
+        if not options or options[0].value <= 0.0:
+            return "nothing that can be measured is expected to improve the answer"
+        best = options[0]
+        if not worthwhile:
+            worth = (self.goal.worth_credits or 0.0) * best.value
+            return f"the best option, {best.label}, costs {best.cost:.0f} credits and is worth {worth:.0f}"
+        if not affordable:
+            return (
+                f"the budget is used up: {worthwhile[0].label} would cost "
+                f"{worthwhile[0].price.credits:.0f} of {state.free_credits:.0f} credits left and "
+                f"{worthwhile[0].price.hours:.1f} h"
+            )
+        return f"the best option, {affordable[0].label}, is worth waiting for"
+
+
+def pending_probes(view: View) -> list[Probe]:
+    """What actions and sessions on their way will measure."""
+    state = view.state
+    screened = session_quantities(view)
+    probes: list[Probe] = []
+    for issued in state.running.values():
+        step = state.workflow.step(issued.action.step)
+        target = issued.action.target
+        site = (target.sample or "", target.site or 0)
+        for port in step.produces:
+            if port.name in view.belief.quantities and issued.action.session is None:
+                row = _row_of(view, site, target.design)
+                if row is not None:
+                    probes.append(view.probe(port.name, row))
+        if step.makes is not None and screened:
+            sites = [s for s in view.sites if s[0] == target.sample]
+            probes += [view.probe(screened[-1], view.sites[s]) for s in sites[::2]]
+    for session in state.open_sessions().values():
+        sites = _unmeasured(view, session.grant.sample)
+        probes += [view.probe(screened[-1], view.sites[s]) for s in sites[::2] if screened]
+    return probes
+
+
+def _row_of(view: View, site: Site, design: dict[str, float]) -> int | None:
+    if site in view.sites:
+        return view.sites[site]
+    return view.designs.index(design) if design in view.designs else None
+
+
+def _unmeasured(view: View, sample: str) -> list[Site]:
+    """Sites of a sample that the session has not yet reduced to its last quantity."""
+    screened = session_quantities(view)
+    return [
+        s
+        for s in view.sites
+        if s[0] == sample
+        and screened
+        and screened[-1] not in view.state.inventory.status((s[0], s[1], ())).values
+    ]

@@ -1,0 +1,150 @@
+"""Gaussian processes: hyperparameters by BoTorch, posteriors and sample paths by NumPy in float64."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import final
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.linalg import cho_factor, cho_solve
+
+Vector = NDArray[np.float64]
+Matrix = NDArray[np.float64]
+
+_JITTER = 1e-8
+
+
+@final
+@dataclass(frozen=True)
+class Matern52:
+    """Matérn kernel with nu = 5/2 and one length scale per input (Rasmussen & Williams 2006, eq. 4.17)."""
+
+    lengthscales: Vector
+    variance: float
+
+    def __call__(self, x: Matrix, z: Matrix) -> Matrix:
+        """Covariance of shape (..., n, m) for inputs (..., n, d) and (..., m, d)."""
+        a, b = x / self.lengthscales, z / self.lengthscales
+        square = (
+            np.sum(a**2, -1)[..., :, None]
+            + np.sum(b**2, -1)[..., None, :]
+            - 2.0 * a @ np.swapaxes(b, -1, -2)
+        )
+        r = np.sqrt(5.0 * np.maximum(square, 0.0))
+        return self.variance * (1.0 + r + r**2 / 3.0) * np.exp(-r)
+
+    def frequencies(self, count: int, rng: np.random.Generator) -> Matrix:
+        """Draws (count, d) of the spectral density: a multivariate t with 5 degrees of freedom."""
+        normal = rng.standard_normal((count, len(self.lengthscales)))
+        chi = rng.chisquare(5.0, (count, 1))
+        return normal * np.sqrt(5.0 / chi) / self.lengthscales
+
+
+def default_kernel(dim: int, variance: float = 1.0) -> Matern52:
+    """The prior's kernel: length scales that grow with the root of the dimension (Hvarfner et al. 2024)."""
+    return Matern52(np.full(dim, 0.4 * np.sqrt(max(dim, 1))), variance)
+
+
+def fit_kernel(x: Matrix, y: Vector, noise: Vector | None, variance: float = 1.0) -> Matern52:
+    """Maximum a posteriori kernel for data (n, d), (n,) with noise variances (n,).
+
+    Length scales have log-normal priors around :func:`default_kernel`, the variance one around
+    ``variance``. Falls back to the prior's kernel for fewer than four data.
+    """
+    dim = x.shape[1]
+    prior = default_kernel(dim, variance)
+    if len(y) < 4 or dim == 0:
+        return prior
+    import torch
+    from botorch.exceptions import ModelFittingError
+    from botorch.fit import fit_gpytorch_mll
+    from botorch.models import SingleTaskGP
+    from gpytorch.kernels import MaternKernel, ScaleKernel
+    from gpytorch.mlls import ExactMarginalLogLikelihood
+    from gpytorch.priors import LogNormalPrior
+
+    torch.set_num_threads(1)
+    base = MaternKernel(
+        2.5,
+        ard_num_dims=dim,
+        lengthscale_prior=LogNormalPrior(float(np.log(prior.lengthscales[0])), 0.75),
+    )
+    scaled = ScaleKernel(base, outputscale_prior=LogNormalPrior(float(np.log(variance)), 0.75))
+    base.lengthscale = torch.tensor(prior.lengthscales)
+    scaled.outputscale = variance
+    model = SingleTaskGP(
+        torch.tensor(x, dtype=torch.float64),
+        torch.tensor(y, dtype=torch.float64)[:, None],
+        None if noise is None else torch.tensor(noise, dtype=torch.float64)[:, None],
+        covar_module=scaled.double(),
+        outcome_transform=None,
+    )
+    try:
+        fit_gpytorch_mll(ExactMarginalLogLikelihood(model.likelihood, model))
+    except ModelFittingError:
+        return prior
+    return Matern52(
+        base.lengthscale.detach().numpy().ravel().copy(), float(scaled.outputscale.item())
+    )
+
+
+@final
+@dataclass(frozen=True)
+class Process:
+    """A zero-mean Gaussian process observed at ``x`` (n, d) with noise variances ``noise`` (n,)."""
+
+    kernel: Matern52
+    x: Matrix
+    noise: Vector
+
+    @cached_property
+    def _factor(self) -> tuple[Matrix, bool]:
+        covariance = self.kernel(self.x, self.x)
+        jitter = _JITTER * max(self.kernel.variance, 1e-12)
+        return cho_factor(covariance + np.diag(self.noise + jitter), lower=True)
+
+    def solve(self, y: Matrix) -> Matrix:
+        """(K + noise)^-1 y for y of shape (n,) or (n, k)."""
+        return cho_solve(self._factor, y) if len(self.x) else y
+
+    def mean(self, z: Matrix, y: Vector) -> Vector:
+        """Posterior mean at z (m, d) given residuals y (n,)."""
+        if not len(self.x):
+            return np.zeros(len(z))
+        return self.kernel(z, self.x) @ self.solve(y)
+
+    def covariance(self, z: Matrix) -> Matrix:
+        """Posterior covariance (m, m) at z (m, d)."""
+        prior = self.kernel(z, z)
+        if not len(self.x):
+            return prior
+        cross = self.kernel(z, self.x)
+        return prior - cross @ self.solve(cross.T)
+
+    def paths(
+        self, z: Matrix, residuals: Matrix, rng: np.random.Generator, features: int | None = None
+    ) -> Matrix:
+        """Antithetic posterior sample paths (S, m) at z (m, d) or, per path, (S, m, d).
+
+        Path s is conditioned on ``residuals[s]`` (n,); S is even, path s and s + S/2 mirror each other
+        around the posterior mean. Matheron's rule on random Fourier features (Wilson et al. 2020).
+        """
+        shared = z.ndim == 2
+        count = features or (1024 if shared else 192)
+        half = len(residuals) // 2
+        omega = self.kernel.frequencies(count, rng)
+        phase = rng.uniform(0.0, 2.0 * np.pi, count)
+        weights = rng.standard_normal((half, count)) * np.sqrt(2.0 * self.kernel.variance / count)
+        noise = rng.standard_normal((half, len(self.x))) * np.sqrt(self.noise)
+        weights, noise = np.concatenate([weights, -weights]), np.concatenate([noise, -noise])
+        at_data = weights @ np.cos(self.x @ omega.T + phase).T if len(self.x) else residuals
+        update = self.solve((residuals - at_data - noise).T).T if len(self.x) else residuals
+        if shared:
+            return weights @ np.cos(z @ omega.T + phase).T + update @ self.kernel(self.x, z)
+        paths = np.empty(z.shape[:2])
+        for s, inputs in enumerate(z):
+            waves = np.cos(inputs @ omega.T + phase)
+            paths[s] = waves @ weights[s] + update[s] @ self.kernel(self.x, inputs)
+        return paths

@@ -1,0 +1,54 @@
+"""The planner: session tier first, then the campaign tier, on one view of one belief."""
+
+from __future__ import annotations
+
+from typing import final
+
+from ..workflow import Decision, Goal, Recommendation, State, Workflow
+from ._belief import relevant_quantities
+from ._campaign_tier import CampaignTier
+from ._session_tier import SessionTier
+from ._view import View, make_view, recommend_from
+
+
+@final
+class HierarchicalPlanner:
+    """The policy ``planner`` for goals over designs.
+
+    ``quantities`` restricts the belief (the single-source baseline sees the dear test alone).
+    """
+
+    name = "planner"
+
+    def __init__(
+        self, workflow: Workflow, goal: Goal, quantities: tuple[str, ...] | None = None
+    ) -> None:
+        self._goal = goal
+        self._quantities = quantities or relevant_quantities(workflow, goal.quantity)
+        self._campaign = CampaignTier(goal)
+        self._session = SessionTier(goal)
+        self._cached: tuple[object, View] | None = None
+
+    def view(self, state: State) -> View:
+        """Belief, worlds and prices for a state; kept while nothing that matters changes."""
+        growing = tuple(
+            i.action.id
+            for i in state.running.values()
+            if state.workflow.step(i.action.step).makes is not None
+            or state.workflow.step(i.action.step).acts_on == "design"
+        )
+        key = (id(state), len(state.observations), tuple(state.inventory.samples), growing)
+        if self._cached is None or self._cached[0] != key:
+            self._cached = (key, make_view(state, self._goal, self._quantities))
+        return self._cached[1]
+
+    def decide(self, state: State) -> Decision:
+        view = self.view(state)
+        for session_id in state.open_sessions():
+            decision = self._session.decide(state, session_id, view)
+            if decision is not None:
+                return decision
+        return self._campaign.decide(state, view)
+
+    def recommend(self, state: State) -> Recommendation:
+        return recommend_from(self.view(state), self._goal)

@@ -1,0 +1,174 @@
+"""The planner by itself: ``suggest`` and ``ingest``, without agents, Ray or files."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import final
+
+from ..workflow import (
+    Action,
+    Budget,
+    Decided,
+    Decision,
+    Estimate,
+    Failure,
+    Goal,
+    Issued,
+    Observation,
+    Observed,
+    Recommendation,
+    SpecError,
+    State,
+    Workflow,
+)
+from ._policies import make_policy
+
+Value = float | tuple[float, float] | Estimate
+
+
+@final
+class Planner:
+    """Ask what to do next on any workflow; tell what came of it.
+
+    Parameters
+    ----------
+    workflow, goal, budget
+        What can be done, what for, and the hard limits.
+    seed
+        The same seed and the same answers give the same suggestions.
+    policy
+        ``planner`` or one of the baselines (see :func:`policy_names`).
+    capacity
+        How many actions may run at once, for each step.
+    """
+
+    def __init__(
+        self,
+        workflow: Workflow,
+        goal: Goal,
+        budget: Budget | None = None,
+        *,
+        seed: int = 0,
+        policy: str = "planner",
+        capacity: int = 64,
+    ) -> None:
+        self.state = State(
+            workflow,
+            goal,
+            budget or Budget(),
+            seed=seed,
+            capacity={s.needs: capacity for s in workflow.steps},
+            offers={s.needs: (s.needs,) for s in workflow.steps},
+        )
+        self._policy = make_policy(policy, workflow, goal)
+        self.last: Decision | None = None
+        """The last decision, with its reason; ``kind`` tells whether it acts, waits or stops."""
+
+    def suggest(self, n: int = 1) -> list[Action]:
+        """Up to ``n`` actions to start now; each counts as running until it is ingested.
+
+        An empty list means: wait for what is running, or stop (see :attr:`last`).
+        """
+        actions: list[Action] = []
+        while len(actions) < n and self.state.stopped is None:
+            decision = self._policy.decide(self.state)
+            self.last = decision
+            self.state.apply(Decided(hour=self.state.now_h, decision=decision))
+            if decision.kind == "stop":
+                self.state.stopped = decision.reason
+            if decision.kind in {"wait", "stop"}:
+                break
+            for action in decision.actions:
+                worker = self.state.workflow.step(action.step).needs
+                commitment = self.state.commitment(action)
+                self.state.apply(
+                    Issued(
+                        hour=self.state.now_h, action=action, worker=worker, commitment=commitment
+                    )
+                )
+                actions.append(action)
+        return actions
+
+    def ingest(
+        self,
+        action: Action,
+        values: Mapping[str, Value] | None = None,
+        *,
+        cost_credits: float | None = None,
+        hours: float | None = None,
+        failure: str | None = None,
+    ) -> None:
+        """Tell what came of a suggested action.
+
+        Values are numbers, (number, standard deviation) or estimates; a missing standard deviation is
+        the step's declared noise. Cost and hours default to the step's medians. ``failure`` says that
+        it did not work, and why.
+
+        Raises
+        ------
+        SpecError
+            If the action is not running, a value is not finite, or is not what the step produces.
+        """
+        if action.id not in self.state.running:
+            raise SpecError(
+                f"action {action.id}",
+                "not running",
+                f"one of {sorted(self.state.running)}",
+                "ingest each suggested action once",
+            )
+        step = self.state.workflow.step(action.step)
+        n = len(action.target.positions) or 1
+        estimates = {
+            k: as_estimate(k, v, step.noise.get(k, 0.0)) for k, v in (values or {}).items()
+        }
+        produced = {p.name for p in step.produces}
+        if failure is None and set(estimates) != produced:
+            raise SpecError(
+                f"action {action.id} ({step.name})",
+                f"values for {sorted(estimates)}",
+                f"exactly {sorted(produced)}",
+                "give every produced quantity, or say failure='...'",
+            )
+        start = self.state.running[action.id].hour
+        end = start + (step.latency_h.typical(n) if hours is None else hours)
+        cost = step.cost_credits.typical(n) if cost_credits is None else cost_credits
+        observation = Observation(
+            action_id=action.id,
+            worker=step.needs,
+            values=estimates if failure is None else {},
+            cost_credits=cost,
+            queued_h=start,
+            start_h=start,
+            end_h=end,
+            failure=None if failure is None else Failure(kind="instrument", message=failure),
+        )
+        self.state.apply(Observed(hour=end, observation=observation))
+
+    def recommend(self) -> Recommendation:
+        """The answer so far, with its uncertainty."""
+        return self._policy.recommend(self.state)
+
+    ask = suggest
+    tell = ingest
+
+
+def as_estimate(name: str, value: Value, std: float) -> Estimate:
+    """A number, a (number, std) pair or an estimate as an estimate.
+
+    Raises
+    ------
+    SpecError
+        If it is not finite or the standard deviation is negative.
+    """
+    if isinstance(value, Estimate):
+        return value
+    number, spread = value if isinstance(value, tuple) else (value, std)
+    try:
+        return Estimate(value=float(number), std=float(spread))
+    except ValueError as error:
+        raise SpecError(
+            f"quantity {name!r}",
+            f"{number!r} ± {spread!r}",
+            "finite numbers, std >= 0",
+            "tell failure='...' where there is no number",
+        ) from error

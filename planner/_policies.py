@@ -1,0 +1,55 @@
+"""Policies by name."""
+
+from __future__ import annotations
+
+from ..workflow import Goal, Maximize, Policy, SpecError, Workflow
+from ._baselines import FixedWorkflow, RandomSearch
+from ._hierarchy import HierarchicalPlanner
+from ._position_search import PositionSearch
+
+OVER_DESIGNS = ("planner", "fixed", "random", "single-source")
+OVER_POSITIONS = ("planner", "xy-gp", "random")
+
+
+def policy_names(goal: Goal) -> tuple[str, ...]:
+    """The policies that can pursue a goal."""
+    over = goal.over if isinstance(goal, Maximize) else "designs"
+    return OVER_DESIGNS if over == "designs" else OVER_POSITIONS
+
+
+def make_policy(name: str, workflow: Workflow, goal: Goal) -> Policy:
+    """A policy by its name.
+
+    Raises
+    ------
+    SpecError
+        If the goal's quantity is not given by any step, or no policy of that name pursues the goal.
+    """
+    if not workflow.is_scalar(goal.quantity):
+        raise SpecError(
+            f"goal {goal.kind!r}",
+            f"quantity {goal.quantity!r}, an array",
+            f"one of {list(workflow.scalars)}",
+            "name a quantity that a step produces",
+        )
+    if name not in policy_names(goal):
+        raise SpecError(
+            "policy",
+            repr(name),
+            f"for this goal one of {list(policy_names(goal))}",
+            "correct the name",
+        )
+    if isinstance(goal, Maximize) and goal.over == "positions":
+        uses = {"planner": "structure", "xy-gp": "place", "random": "random"}
+        return PositionSearch(workflow, goal, uses[name])  # type: ignore[arg-type]
+    match name:
+        case "fixed":
+            return FixedWorkflow(workflow, goal)
+        case "random":
+            return RandomSearch(workflow, goal)
+        case "single-source":
+            policy = HierarchicalPlanner(workflow, goal, (goal.quantity,))
+            policy.name = name
+            return policy
+        case _:
+            return HierarchicalPlanner(workflow, goal)

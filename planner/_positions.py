@@ -1,0 +1,198 @@
+"""Inside a specimen: where to put the probe next.
+
+Local structure around every possible position is given as features (from an image); the property is a
+Gaussian process on them plus one on the place itself. The two are added, so a property that follows no
+structure is still interpolated, and one that does is predicted where nothing was measured.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal, final
+
+import numpy as np
+from scipy.stats import norm
+
+from ..workflow import State, Table, Target, Workflow
+from ._gp import Matrix, Process, Vector, default_kernel, fit_kernel
+
+Position = tuple[int, int]
+
+
+@dataclass(frozen=True)
+class Measured:
+    """Positions (n, 2) with values (n,) and standard deviations (n,)."""
+
+    positions: tuple[Position, ...]
+    values: Vector
+    std: Vector
+
+
+@final
+class PositionBelief:
+    """A property over the positions of one site.
+
+    Parameters
+    ----------
+    features
+        Table of all positions with columns ``f0, f1, ...`` of local structure.
+    measured
+        What was measured so far.
+    use
+        ``structure`` (features and place) or ``place`` (row and column alone).
+    noise_std
+        Standard deviation of one measurement where none is given.
+    """
+
+    def __init__(
+        self,
+        features: Table,
+        measured: Measured,
+        use: Literal["structure", "place"] = "structure",
+        noise_std: float = 0.0,
+    ) -> None:
+        self.positions = features.positions
+        place = np.array(features.positions, dtype=np.float64)
+        span = np.maximum(place.max(0) - place.min(0), 1.0)
+        place = (place - place.min(0)) / span
+        names = sorted(c for c in features.columns if c[0] == "f" and c[1:].isdigit())
+        inputs = place
+        if use == "structure" and names:
+            local = np.array([features.columns[c] for c in names]).T
+            local = (local - local.mean(0)) / np.maximum(local.std(0).max(), 1e-12)
+            inputs = np.column_stack([local / 4.0, place * 0.5])
+        self._inputs = inputs
+        index = {p: i for i, p in enumerate(self.positions)}
+        known = [i for i, p in enumerate(measured.positions) if p in index]
+        self.rows = np.array([index[measured.positions[i]] for i in known], dtype=np.int64)
+        values = measured.values[known]
+        self._location = float(values.mean()) if len(values) else 0.0
+        self._scale = (float(values.std()) if len(values) > 1 else 0.0) or 1.0
+        y = (values - self._location) / self._scale
+        std = np.maximum(measured.std[known], noise_std) / self._scale
+        noise = np.maximum(std**2, 1e-4)
+        due = len(y) if len(y) < 12 else len(y) - len(y) % 5
+        kernel = (
+            fit_kernel(inputs[self.rows[:due]], y[:due], noise[:due])
+            if due >= 6
+            else default_kernel(inputs.shape[1])
+        )
+        self._process = Process(kernel, inputs[self.rows], noise)
+        self._noise = float(np.median(noise)) if len(noise) else max(noise_std, 0.3) ** 2
+        self._y = y
+
+    def mean(self) -> Vector:
+        """Posterior mean at every position, in the property's unit."""
+        return self._location + self._scale * self._process.mean(self._inputs, self._y)
+
+    def std(self) -> Vector:
+        """Posterior standard deviation at every position, in the property's unit."""
+        return self._scale * np.sqrt(np.maximum(self._variance(), 0.0))
+
+    def _variance(self) -> Vector:
+        prior = np.full(len(self._inputs), self._process.kernel.variance)
+        if not len(self.rows):
+            return prior
+        cross = self._process.kernel(self._inputs, self._process.x)
+        return prior - np.sum(cross * self._process.solve(cross.T).T, axis=1)
+
+    def covariance(self) -> Matrix:
+        return self._process.covariance(self._inputs)
+
+    def for_mean(self, count: int, taken: Sequence[Position]) -> tuple[Position, ...]:
+        """``count`` new positions that tell most about the mean over all positions, greedily."""
+        return self._greedy(count, taken, self.covariance())
+
+    def _greedy(
+        self, count: int, taken: Sequence[Position], covariance: Matrix
+    ) -> tuple[Position, ...]:
+        done = set(taken)
+        allowed = np.array([p not in done for p in self.positions])
+        chosen: list[Position] = []
+        for _ in range(min(count, int(allowed.sum()))):
+            variance = np.maximum(np.diag(covariance), 0.0) + self._noise
+            score = np.where(allowed, covariance.mean(0) ** 2 / variance, -1.0)
+            best = int(np.argmax(score))
+            chosen.append(self.positions[best])
+            allowed[best] = False
+            column = covariance[:, best]
+            covariance = covariance - np.outer(column, column) / variance[best]
+        return tuple(chosen)
+
+    def improvement(self) -> tuple[Vector, float]:
+        """Expected improvement over the best believed measured position, and that best.
+
+        Jones, Schonlau & Welch 1998, eq. 15, with the posterior mean as the incumbent.
+        """
+        mean, std = self.mean(), np.maximum(self.std(), 1e-12)
+        best = float(mean[self.rows].max()) if len(self.rows) else float(mean.max())
+        z = (mean - best) / std
+        gain = std * (z * norm.cdf(z) + norm.pdf(z))
+        gain[self.rows] = 0.0
+        return gain, best
+
+    def for_best(self, count: int, taken: Sequence[Position]) -> tuple[tuple[Position, ...], float]:
+        """``count`` positions with the largest expected improvement, and the largest of these gains.
+
+        While fewer than six values are known, positions spread over the structure instead.
+        """
+        gain, _ = self.improvement()
+        if len(self.rows) < 6:
+            return self._spread(count, taken), float(gain.max())
+        done = set(taken)
+        order = [i for i in np.argsort(-gain, kind="stable") if self.positions[i] not in done]
+        return tuple(self.positions[i] for i in order[:count]), float(gain[order[0]])
+
+    def _spread(self, count: int, taken: Sequence[Position]) -> tuple[Position, ...]:
+        """Positions far from the taken ones and each other in the space of inputs (farthest first)."""
+        index = {p: i for i, p in enumerate(self.positions)}
+        known = [index[p] for p in taken if p in index]
+        centre = self._inputs.mean(0)
+        distance = np.full(len(self._inputs), np.inf)
+        for i in known:
+            distance = np.minimum(distance, np.sum((self._inputs - self._inputs[i]) ** 2, axis=1))
+        chosen: list[int] = []
+        for _ in range(count):
+            start = np.isinf(distance).all()
+            best = int(
+                np.argmin(np.sum((self._inputs - centre) ** 2, axis=1))
+                if start
+                else np.argmax(distance)
+            )
+            chosen.append(best)
+            near = np.sum((self._inputs - self._inputs[best]) ** 2, axis=1)
+            distance = np.minimum(distance, near)
+        return tuple(self.positions[i] for i in chosen)
+
+
+def features_of(state: State, target: Target) -> Table | None:
+    """The table of local structure for a site, whichever step gave it."""
+    for step in state.workflow.steps:
+        table = state.inventory.table(step.name, target)
+        if table is not None and "f0" in table.columns:
+            return table
+    return None
+
+
+def measured_of(state: State, target: Target, quantity: str) -> Measured:
+    """Good values of ``quantity`` at positions of a site."""
+    table = state.inventory.table(state.workflow.producer(quantity).name, target)
+    if table is None or quantity not in table.columns:
+        return Measured((), np.zeros(0), np.zeros(0))
+    count = len(table.positions)
+    good = np.array(table.columns.get("good", (1.0,) * count)) > 0.5
+    values = np.array(table.columns[quantity])
+    std = np.array(table.columns.get(f"{quantity}_std", (0.0,) * count))
+    return Measured(
+        tuple(p for p, g in zip(table.positions, good, strict=True) if g), values[good], std[good]
+    )
+
+
+def scalar_behind(workflow: Workflow, step_name: str) -> str | None:
+    """The scalar that is reduced from what a positions step records."""
+    records = {p.name for p in workflow.step(step_name).records}
+    for step in workflow.steps:
+        if step.produces and records & {p.name for p in step.consumes}:
+            return step.produces[0].name
+    return None

@@ -1,0 +1,118 @@
+"""The session tier: one sample on one instrument, where to look next, and when to give it back.
+
+The session looks at the same worlds as the campaign, at its own sites only. It ends when its next
+step is worth less per credit than the reservation rate that came with its grant.
+"""
+
+from __future__ import annotations
+
+from typing import final
+
+from ..workflow import Action, Decision, Goal, State, Step, Target
+from ._build import build_action
+from ._follow_up import close, follow_up, unreduced
+from ._options import Option, option_cost, session_quantities, site_options
+from ._positions import PositionBelief, features_of, measured_of, scalar_behind
+from ._view import View
+
+
+@final
+class SessionTier:
+    """Decides for one open session."""
+
+    def __init__(self, goal: Goal) -> None:
+        self.goal = goal
+
+    def decide(self, state: State, session_id: str, view: View) -> Decision | None:
+        """The session's next action, its end, or None while one of its actions is running."""
+        session = state.sessions[session_id]
+        if any(i.action.session == session_id for i in state.running.values()):
+            return None
+        sample = state.inventory.samples[session.grant.sample]
+        sites = [(sample.id, i) for i in range(len(sample.sites))]
+        waiting = self._follow_up(state, view, session_id)
+        if waiting is not None:
+            return waiting if state.free_worker(_need(state, waiting)) is not None else None
+        options = site_options(view, session_quantities(view), sites)
+        options.sort(key=lambda o: -o.index)
+        rate = session.grant.reservation_rate
+        if state.now_h > session.opened_h + session.grant.hours:
+            return close(state, session_id, "the granted hours are over", options)
+        for option in options:
+            if option.index < rate or option.value <= 0.0:
+                break
+            action = self._action(state, session_id, option.step, option.target)
+            if state.affordable(state.commitment(action), session_id):
+                if state.free_worker(option.step.needs) is None:
+                    return None
+                return self._act(state, view, session_id, option, options, action)
+        return close(state, session_id, self._why(state, session_id, options, rate), options)
+
+    def _follow_up(self, state: State, view: View, session_id: str) -> Decision | None:
+        sample = state.inventory.samples[state.sessions[session_id].grant.sample]
+        for step, target in unreduced(state, sample):
+            action = self._action(state, session_id, step, target)
+            if not state.affordable(state.commitment(action), session_id):
+                continue
+            price = option_cost(view, view.prices.of(step), step)
+            expected = view.expected(view.sites[(sample.id, target.site or 0)])
+            return follow_up(state, session_id, action, price, expected)
+        return None
+
+    def _action(self, state: State, session_id: str, step: Step, target: Target) -> Action:
+        if step.acts_on == "positions":
+            target = target.model_copy(update={"positions": self._positions(state, step, target)})
+        return build_action(state, step, target, session=session_id)
+
+    def _positions(self, state: State, step: Step, target: Target) -> tuple[tuple[int, int], ...]:
+        """Where on the site: the positions that tell most about its mean."""
+        features = features_of(state, target)
+        quantity = scalar_behind(state.workflow, step.name)
+        if features is None or quantity is None:
+            return ()
+        taken = state.inventory.status((target.sample or "", target.site, ())).probed
+        belief = PositionBelief(features, measured_of(state, target, quantity))
+        return belief.for_mean(step.batch, taken)
+
+    def _act(
+        self,
+        state: State,
+        view: View,
+        session_id: str,
+        option: Option,
+        options: list[Option],
+        action: Action,
+    ) -> Decision:
+        others = [o for o in options if o is not option]
+        rate = state.sessions[session_id].grant.reservation_rate
+        unit = state.workflow.unit(self.goal.quantity)
+        return Decision(
+            number=state.decisions,
+            kind="act",
+            tier="session",
+            actions=(action,),
+            session=session_id,
+            value=option.value,
+            price_credits=option.cost,
+            index=option.index,
+            reason=f"{option.label} by {option.step.name}: expected gain {option.value:.3g} {unit} for "
+            f"{option.cost:.1f} credits, {option.index:.2g} per credit against a reservation rate "
+            f"of {rate:.2g}",
+            alternatives=tuple(o.alternative() for o in others[:5]),
+            expected=view.expected(option.probes[0].point),
+        )
+
+    def _why(self, state: State, session_id: str, options: list[Option], rate: float) -> str:
+        if not options:
+            return "every site is measured as far as it bears"
+        best = options[0]
+        if best.index < rate or best.value <= 0.0:
+            return (
+                f"its next step, {best.label}, is worth {best.index:.2g} per credit, less than the "
+                f"reservation rate {rate:.2g}"
+            )
+        return f"the grant does not bear {best.label} ({state.session_free(session_id):.1f} left)"
+
+
+def _need(state: State, decision: Decision) -> str:
+    return state.workflow.step(decision.actions[0].step).needs
