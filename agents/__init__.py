@@ -1,1 +1,36 @@
-""""""
+"""Seats for workers: by name from entry points, in process or as Ray actors, guarded.
+
+Ray is imported only when a :class:`RayRuntime` starts or :func:`map_tasks` runs.
+"""
+
+from ._bootstrap import connect, disconnect, map_tasks
+from ._conformance import check_worker
+from ._example import example_job
+from ._guardian import Guardian, LimitsGuardian
+from ._inline import InlineRuntime
+from ._memory import MemoryStore
+from ._ray import RayRuntime
+from ._registry import RegisteredWorker, make_truth, make_worker, worker_types
+from ._runtime import Runtime
+from ._scaffold import new_worker
+from ._seat import Seat
+
+__all__ = [
+    "Guardian",
+    "InlineRuntime",
+    "LimitsGuardian",
+    "MemoryStore",
+    "RayRuntime",
+    "RegisteredWorker",
+    "Runtime",
+    "Seat",
+    "check_worker",
+    "connect",
+    "disconnect",
+    "example_job",
+    "make_truth",
+    "make_worker",
+    "map_tasks",
+    "new_worker",
+    "worker_types",
+]

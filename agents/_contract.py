@@ -1,0 +1,114 @@
+"""What an outcome must look like to be believed."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import numpy as np
+
+from ..workflow import (
+    Array,
+    Estimate,
+    Failure,
+    Grid,
+    Outcome,
+    Port,
+    ProbewiseError,
+    Quality,
+    Step,
+    Table,
+    same_unit,
+)
+
+
+def find_fault(outcome: object, step: Step) -> str | None:
+    """The first way in which ``outcome`` breaks the contract of ``step``, in words, or None.
+
+    A full outcome has every produced value, every recorded array and every predicted grid, nothing
+    else, and only finite numbers. One that states a failure needs only a sound price.
+    """
+    return next(_faults(outcome, step), None)
+
+
+def find_price_fault(outcome: Outcome) -> str | None:
+    """What is wrong with the stated cost or duration, or None."""
+    return next(_price_faults(outcome), None)
+
+
+def _faults(outcome: object, step: Step) -> Iterator[str]:
+    if not isinstance(outcome, Outcome):
+        yield f"perform returned {type(outcome).__name__} instead of Outcome"
+        return
+    yield from _price_faults(outcome)
+    if outcome.failure is not None:
+        if not isinstance(outcome.failure, Failure):
+            yield f"failure is {type(outcome.failure).__name__} instead of Failure"
+        return
+    if outcome.quality is not None and not isinstance(outcome.quality, Quality):
+        yield f"quality is {type(outcome.quality).__name__} instead of Quality"
+    yield from _name_faults("value", outcome.values, step.produces, Estimate)
+    yield from _name_faults("array", outcome.arrays, step.records, Array)
+    yield from _name_faults("grid", outcome.grids, step.predicts, Grid)
+    if not isinstance(outcome.tables, Mapping):
+        yield f"tables is {type(outcome.tables).__name__} instead of a mapping"
+        return
+    for name, table in outcome.tables.items():
+        if not isinstance(table, Table):
+            yield f"table {name!r} is {type(table).__name__} instead of Table"
+    for name, estimate in outcome.values.items():
+        if not (math.isfinite(estimate.value) and math.isfinite(estimate.std)):
+            yield f"value {name!r} is {estimate.value} with standard deviation {estimate.std}"
+    for port in step.records:
+        yield from _array_faults(port, outcome.arrays[port.name])
+
+
+def _price_faults(outcome: Outcome) -> Iterator[str]:
+    for name in ("cost_credits", "duration_h"):
+        price: Any = getattr(outcome, name)
+        if price is None:
+            continue
+        number = isinstance(price, int | float | np.number) and not isinstance(price, bool)
+        if not number or not math.isfinite(price) or price < 0:
+            yield f"{name} is {price!r}; it must be a finite number of at least 0, or None"
+
+
+def _name_faults(
+    what: str, given: object, ports: tuple[Port, ...], kind: type[object]
+) -> Iterator[str]:
+    if not isinstance(given, Mapping):
+        yield f"{what}s is {type(given).__name__} instead of a mapping"
+        return
+    expected = {p.name for p in ports}
+    stray = sorted(map(str, set(given) - expected))
+    if stray:
+        yield f"unknown {what}s {stray}; {sorted(expected)} expected"
+    if expected - set(given):
+        yield f"missing {what}s {sorted(expected - set(given))}"
+    for name, item in given.items():
+        if not isinstance(item, kind):
+            yield f"{what} {name!r} is {type(item).__name__} instead of {kind.__name__}"
+
+
+def _array_faults(port: Port, array: Array) -> Iterator[str]:
+    data = array.data
+    if not isinstance(data, np.ndarray) or data.dtype.kind not in "biuf":
+        yield f"array {port.name!r} holds no real numbers"
+        return
+    if data.size == 0 or not np.isfinite(data).all():
+        yield f"array {port.name!r} is empty or not finite everywhere"
+    lengths = tuple(np.shape(axis.values) for axis in array.axes)
+    if lengths != tuple((n,) for n in data.shape):
+        yield f"array {port.name!r} of shape {data.shape} has axes of shapes {lengths}"
+    elif not all(np.isfinite(axis.values).all() for axis in array.axes):
+        yield f"an axis of array {port.name!r} is not finite"
+    if port.unit is not None and not _units_meet(port.unit, array.unit):
+        yield f"array {port.name!r} is in {array.unit!r}; the step records {port.unit!r}"
+
+
+def _units_meet(first: str, second: str) -> bool:
+    try:
+        return same_unit(first, second)
+    except ProbewiseError:
+        return False

@@ -1,0 +1,109 @@
+"""All workers in this process: for tests, and for virtual campaigns that need no cluster."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from typing import cast, final
+
+from ..workflow import (
+    Action,
+    ArrayStore,
+    Commitment,
+    Failure,
+    Issued,
+    Observation,
+    Offer,
+    Step,
+    Verdict,
+    WorkerSpec,
+)
+from ._guardian import Guardian
+from ._registry import make_worker
+from ._runtime import Crew
+from ._seat import Seat
+from ._settle import failed
+
+_log = logging.getLogger(__name__)
+
+
+@final
+class InlineRuntime:
+    """Performs every action when it is submitted. A real timeout cannot be enforced here.
+
+    Parameters
+    ----------
+    workers
+        The campaign's workers by name.
+    guardian
+        Its guardian.
+    store
+        Where arrays are kept.
+    """
+
+    def __init__(
+        self,
+        workers: Mapping[str, WorkerSpec],
+        guardian: WorkerSpec,
+        store: ArrayStore | None = None,
+    ) -> None:
+        self._crew = Crew(workers, guardian)
+        self._store = store
+        self._seats: dict[str, Seat] = {}
+        self._guardian: Guardian | None = None
+        self._done: list[Observation] = []
+
+    def start(self) -> dict[str, tuple[Offer, ...]]:
+        if self._guardian is None:
+            try:
+                guardian = make_worker(self._crew.guardian, "guardian")
+                for name, spec in self._crew.specs.items():
+                    self._seats[name] = Seat(name, make_worker(spec, name), self._store)
+                    self._crew.take_offers(name, self._seats[name].worker.offers())
+            except Exception:
+                self.close()
+                raise
+            self._guardian = cast(Guardian, guardian)
+        return dict(self._crew.offers)
+
+    def review(
+        self, action: Action, step: Step, commitment: Commitment, worker: str | None = None
+    ) -> Verdict:
+        return self._crew.review(self._ask, action, step, commitment, worker)
+
+    def submit(self, issued: Issued, step: Step) -> None:
+        verdict = self._crew.admit(self._ask, issued, step)
+        if verdict is None:
+            return
+        if verdict.allowed:
+            self._done.append(self._seats[issued.worker].perform(issued, step))
+        else:
+            failure = Failure(kind="refused", message=f"guardian: {verdict.reason}")
+            worker = self._crew.classes[issued.worker]
+            self._done.append(failed(issued, step, worker, failure))
+
+    def collect(self, everything: bool, timeout_s: float | None) -> list[Observation]:
+        done, self._done = sorted(self._done, key=lambda o: o.action_id), []
+        return done
+
+    def close(self) -> None:
+        for seat in self._seats.values():
+            close_quietly(seat)
+        self._seats = {}
+
+    def _ask(self, action: Action, step: Step, commitment: Commitment, twin: bool) -> Verdict:
+        if self._guardian is None:
+            return Verdict(allowed=False, reason="the guardian is not there")
+        try:
+            return self._guardian.review(action, step, commitment, twin)
+        except Exception as error:
+            _log.exception("guardian, action %s", action.id)
+            return Verdict(allowed=False, reason=f"the guardian failed: {error}")
+
+
+def close_quietly(seat: Seat) -> None:
+    """Close the worker of a seat; an error is logged, so that the others are closed too."""
+    try:
+        seat.worker.close()
+    except Exception:
+        _log.exception("worker %r did not close", seat.worker_name)

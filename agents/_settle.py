@@ -1,0 +1,134 @@
+"""From an outcome to an observation: what it cost, how long it took, what failed.
+
+Price of a failure
+------------------
+An outcome that states a cost is charged it. Without one, nothing is charged where nothing was done
+(``refused``, ``missing``) and for computations that may be run again (replayable analysis and
+theory); any other failure is charged the step's typical cost, since the instrument's time was used.
+Without a stated duration a replayable worker is taken to have needed the step's typical time, so
+that a campaign on the virtual clock repeats exactly; any other worker, the time that was measured.
+
+Nothing is ever charged beyond the commitment; the rest is noted as ``overcharge_credits``. An
+outcome that states a duration beyond the commitment ends there, as a ``timeout``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from pydantic import ValidationError
+
+from ..workflow import ArrayRef, Failure, Issued, Kind, Observation, Outcome, Step, Worker
+
+_SLACK = 1e-9
+_NOTHING_DONE = frozenset({"refused", "missing"})
+
+
+def is_computation(worker: type[Worker]) -> bool:
+    """Whether performing again costs nothing but processor time."""
+    return worker.replayable and worker.kind in {Kind.ANALYSIS, Kind.THEORY}
+
+
+def overtime(outcome: Outcome, issued: Issued) -> Failure | None:
+    """A timeout if the outcome states a duration beyond the commitment."""
+    limit = issued.commitment.hours
+    if outcome.duration_h is None or outcome.duration_h <= limit + _SLACK:
+        return None
+    return Failure(
+        kind="timeout",
+        message=f"takes {outcome.duration_h:.4g} h; {limit:.4g} h were committed",
+        remedy="raise the step's latency_h or its cap_factor",
+    )
+
+
+def settle(
+    issued: Issued,
+    step: Step,
+    worker: type[Worker],
+    outcome: Outcome,
+    elapsed_h: float,
+    arrays: Mapping[str, ArrayRef] | None = None,
+) -> Observation:
+    """The observation of a valid outcome; ``arrays`` says where its arrays were put."""
+    cost, overcharge = _charge(issued, step, worker, outcome)
+    notes = dict(outcome.notes) | ({"overcharge_credits": overcharge} if overcharge else {})
+    start_h = issued.hour
+    common = {
+        "action_id": issued.action.id,
+        "worker": issued.worker,
+        "cost_credits": cost,
+        "queued_h": start_h,
+        "start_h": start_h,
+        "end_h": start_h + _duration(issued, step, worker, outcome, elapsed_h),
+    }
+    failed = outcome.failure is not None
+    try:
+        return Observation.model_validate(
+            common
+            | {
+                "values": {} if failed else dict(outcome.values),
+                "grids": {} if failed else dict(outcome.grids),
+                "tables": {} if failed else dict(outcome.tables),
+                "arrays": {} if failed else dict(arrays or {}),
+                "quality": outcome.quality,
+                "failure": outcome.failure,
+                "notes": notes,
+            }
+        )
+    except ValidationError as error:
+        what = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())
+        failure = Failure(kind="invalid", message=f"the outcome cannot be recorded ({what})")
+        return Observation.model_validate(common | {"failure": failure})
+
+
+def failed(
+    issued: Issued, step: Step, worker: type[Worker], failure: Failure, elapsed_h: float = 0.0
+) -> Observation:
+    """The observation of a failure of which nothing else is known."""
+    return settle(issued, step, worker, Outcome(failure=failure), elapsed_h)
+
+
+def lost(issued: Issued, step: Step, worker: type[Worker], failure: Failure) -> Failure:
+    """``failure`` of a worker that cannot say any more what it did.
+
+    If the step must never be repeated by itself and the worker is not replayable, nobody knows
+    whether it was done: the failure becomes ``uncertain``.
+    """
+    if worker.replayable or step.repeat != "irreversible":
+        return failure
+    return Failure(
+        kind="uncertain",
+        message=f"{failure.message}; step {step.name!r} may or may not have been done",
+        remedy=f"look at {issued.worker!r} and at {issued.action.target.label} before going on",
+    )
+
+
+def _charge(
+    issued: Issued, step: Step, worker: type[Worker], outcome: Outcome
+) -> tuple[float, float]:
+    n = len(issued.action.target.positions) or 1
+    if outcome.cost_credits is not None:
+        cost = float(outcome.cost_credits)
+    elif outcome.failure is None:
+        cost = step.cost_credits.typical(n)
+    elif outcome.failure.kind in _NOTHING_DONE or is_computation(worker):
+        cost = 0.0
+    else:
+        cost = step.cost_credits.typical(n)
+    limit = issued.commitment.credits
+    return min(cost, limit), cost - limit if cost > limit + _SLACK else 0.0
+
+
+def _duration(
+    issued: Issued, step: Step, worker: type[Worker], outcome: Outcome, elapsed_h: float
+) -> float:
+    if outcome.duration_h is not None:
+        return min(float(outcome.duration_h), issued.commitment.hours)
+    if outcome.failure is None:
+        return elapsed_h
+    if outcome.failure.kind in _NOTHING_DONE:
+        return 0.0
+    if worker.replayable:
+        n = len(issued.action.target.positions) or 1
+        return min(step.latency_h.typical(n), issued.commitment.hours)
+    return elapsed_h
