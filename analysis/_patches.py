@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import median_abs_deviation
 from sklearn.decomposition import PCA
 
 PATCH = 9
@@ -13,7 +12,7 @@ PATCH = 9
 
 def robust_std(values: NDArray[np.float64]) -> float:
     """Standard deviation of the bulk: the median absolute deviation, scaled for a Gaussian."""
-    return float(median_abs_deviation(values, axis=None, scale="normal", nan_policy="omit"))
+    return 1.4826 * float(np.nanmedian(np.abs(values - np.nanmedian(values))))
 
 
 def filled(image: NDArray[np.float64], limit: float = 5.0) -> NDArray[np.float64]:
@@ -53,10 +52,10 @@ def patch_features(
     if np.ptp(flat) == 0.0:
         return np.zeros((image.size, components))
     pca = PCA(components, svd_solver="covariance_eigh").fit(flat)
-    loadings = pca.components_
+    loadings = np.asarray(pca.components_, dtype=np.float64)
     largest = np.abs(loadings).argmax(axis=1)
     signs = np.sign(loadings[np.arange(components), largest])
-    scores = pca.transform(flat) * signs
+    scores = np.asarray(pca.transform(flat), dtype=np.float64) * signs
     spread = scores.std(axis=0)
     there = spread > 1e-9 * max(float(np.abs(flat).max()), 1e-300)
     return np.where(there, (scores - scores.mean(axis=0)) / np.where(there, spread, 1.0), 0.0)

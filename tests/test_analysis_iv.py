@@ -9,12 +9,13 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from probewise.analysis import IvAnalysis
-from probewise.instruments import load_iv_cube
-from probewise.workflow import Action, Array, Axis, Job, Kind, Step, Target, WorkerError
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.gaussian_process import GaussianProcessRegressor
 from sklearn.gaussian_process.kernels import ConstantKernel, Matern, WhiteKernel
+
+from probewise.analysis import IvAnalysis
+from probewise.instruments import load_iv_cube
+from probewise.workflow import Action, Array, Axis, Job, Kind, Step, Target, WorkerError
 
 FIELDS = 40
 FOLDER = Path(os.environ.get("PROBEWISE_DATA", Path(__file__).parents[1] / "../shared/data"))

@@ -8,6 +8,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pytest
+
 from probewise.analysis import IvAnalysis
 from probewise.instruments import IvCubeTruth, IvReplay, load_iv_cube
 from probewise.workflow import (

@@ -1,0 +1,73 @@
+# make demo     a whole campaign on twins, with its report in runs/demo
+# make test     all tests: first the fast ones, then those that start Ray
+# make check    style, types and the order of the rooms
+# make compare  policies against each other on the demo's campaign
+#
+# Each is complete on a machine that has Python 3.11 or newer and make. Everything is installed into
+# .venv; VENV=path puts it elsewhere, PYTHON=path chooses the interpreter, PIP_FLAGS is handed to pip.
+
+VENV ?= .venv
+PIP_FLAGS ?=
+BIN := $(VENV)/bin
+RUN := runs/demo
+
+# The planner's matrices are small: more threads only wait for each other.
+export OMP_NUM_THREADS := 1
+
+# The first interpreter on the path that is new enough and can make a virtual environment.
+USABLE := import ensurepip, sys, venv; sys.exit(sys.version_info < (3, 11))
+PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3 python; do \
+	"$$p" -c "$(USABLE)" >/dev/null 2>&1 && { command -v "$$p"; break; }; done)
+
+.PHONY: help demo test test-fast test-ray check compare clean
+.DELETE_ON_ERROR:
+.NOTPARALLEL:
+
+help:
+	@sed -n '/^# make/s/^# //p' Makefile
+
+demo: $(VENV)/.installed
+	$(BIN)/probewise run sm-bfo --seed 0 --out $(RUN) --move-aside
+
+compare: $(VENV)/.installed
+	$(BIN)/probewise compare sm-bfo
+
+test: test-fast test-ray
+
+test-fast: $(VENV)/.installed-dev
+	@echo "== fast tests =="
+	$(BIN)/python -m pytest -q -m "not ray"
+
+test-ray: $(VENV)/.installed-dev
+	@echo "== tests that start Ray =="
+	$(BIN)/python -m pytest -q -m ray
+
+# The checkout itself is the package `probewise`, under whatever name it was cloned. An editable install
+# finds it by an import hook, which a static tool does not run; .links/probewise is for such tools.
+check: $(VENV)/.installed-dev
+	@mkdir -p .links && ln -sfn .. .links/probewise
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/pyright --pythonpath $(BIN)/python
+	$(BIN)/lint-imports --no-cache
+
+$(BIN)/python:
+	@if [ -z "$(PYTHON)" ] || ! "$(PYTHON)" -c "$(USABLE)"; then \
+		echo "probewise needs Python 3.11 or newer with the modules venv and ensurepip;" >&2; \
+		echo "found: $(or $(PYTHON),none). Install one (on Debian and Ubuntu also python3-venv)," >&2; \
+		echo "or name it: make demo PYTHON=/path/to/python3.12" >&2; \
+		exit 1; \
+	fi
+	"$(PYTHON)" -m venv $(VENV)
+
+$(VENV)/.installed: pyproject.toml | $(BIN)/python
+	@echo "Installing into $(VENV): some minutes and 2 GB the first time."
+	$(BIN)/python -m pip install --quiet $(PIP_FLAGS) --editable .
+	@touch $@
+
+$(VENV)/.installed-dev: $(VENV)/.installed
+	$(BIN)/python -m pip install --quiet $(PIP_FLAGS) --editable ".[dev]"
+	@touch $@
+
+clean:
+	rm -rf $(VENV) .links build *.egg-info .pytest_cache .ruff_cache .hypothesis

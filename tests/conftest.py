@@ -1,0 +1,82 @@
+"""What tests of several rooms share: doubles that are registered as if installed, and Ray."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+
+import pytest
+
+from probewise.agents import InlineRuntime, RayRuntime, Runtime, connect, disconnect
+from probewise.agents._testing import FolderStore
+from probewise.workflow import WorkerSpec
+
+MakeRuntime = Callable[..., Runtime]
+"""``make(workers, guardian=..., store=...)``: a runtime that the fixture closes afterwards."""
+
+_DOUBLES = """\
+[probewise.workers]
+echo = probewise.agents._testing:EchoInstrument
+real-echo = probewise.agents._testing:RealEcho
+gone = probewise.agents._testing:NotThere
+not-a-worker = probewise.agents._testing:FolderStore
+"""
+
+
+@pytest.fixture(scope="session", autouse=True)
+def doubles(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Register the test doubles as a distribution would: metadata in a folder on the path."""
+    folder = tmp_path_factory.mktemp("installed")
+    info = folder / "probewise_doubles-0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: probewise-doubles\nVersion: 0\n")
+    (info / "entry_points.txt").write_text(_DOUBLES)
+    before = os.environ.get("PYTHONPATH")
+    os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [str(folder), before]))
+    sys.path.insert(0, str(folder))
+    importlib.invalidate_caches()
+    yield
+    sys.path.remove(str(folder))
+    if before is None:
+        del os.environ["PYTHONPATH"]
+    else:
+        os.environ["PYTHONPATH"] = before
+
+
+@pytest.fixture(scope="session")
+def ray_cluster(doubles: None) -> Iterator[None]:
+    """One small cluster on this machine for all tests of the session."""
+    connect(num_cpus=2)
+    yield
+    disconnect()
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> FolderStore:
+    folder = tmp_path / "arrays"
+    folder.mkdir()
+    return FolderStore(folder)
+
+
+@pytest.fixture(params=["inline", pytest.param("ray", marks=pytest.mark.ray)])
+def runtime(request: pytest.FixtureRequest, store: FolderStore) -> Iterator[MakeRuntime]:
+    """Makes runtimes of either kind; a test that uses it runs on both."""
+    kind: type[InlineRuntime] | type[RayRuntime] = InlineRuntime
+    if request.param == "ray":
+        request.getfixturevalue("ray_cluster")
+        kind = RayRuntime
+    made: list[Runtime] = []
+
+    def make(
+        workers: Mapping[str, WorkerSpec], guardian: WorkerSpec | None = None
+    ) -> Runtime:
+        limits = WorkerSpec(type="limits-guardian", config={"max_cost_credits": 1000})
+        made.append(kind(workers, guardian or limits, store))
+        return made[-1]
+
+    yield make
+    for one in made:
+        one.close()
