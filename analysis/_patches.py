@@ -38,24 +38,31 @@ def patches(image: NDArray[np.float64], size: int = PATCH) -> NDArray[np.float64
     return windows.reshape(image.size, size * size)
 
 
+def principal_scores(rows: NDArray[np.float64], components: int) -> NDArray[np.float64]:
+    """Scores of ``rows`` (n, m) on their first principal components, (n, components).
+
+    The largest loading of each component is positive, so that equal rows give equal scores.
+    """
+    pca = PCA(components, svd_solver="covariance_eigh").fit(rows)
+    loadings = np.asarray(pca.components_, dtype=np.float64)
+    largest = np.abs(loadings).argmax(axis=1)
+    signs = np.sign(loadings[np.arange(components), largest])
+    return np.asarray(pca.transform(rows), dtype=np.float64) * signs
+
+
 def patch_features(
     image: NDArray[np.float64], components: int = 8, size: int = PATCH
 ) -> NDArray[np.float64]:
     """Scores of the patches on their first principal components, (rows * columns, components).
 
-    Each column has mean 0 and standard deviation 1 (or is 0 where the image has no such structure),
-    and the largest loading of each component is positive, so that equal images give equal features.
+    Each column has mean 0 and standard deviation 1, or is 0 where the image has no such structure.
     Patches as descriptors of local structure as in Liu et al., Nature Machine Intelligence 4, 341
     (2022), with principal components in place of a learned embedding.
     """
     flat = patches(filled(image), size)
     if np.ptp(flat) == 0.0:
         return np.zeros((image.size, components))
-    pca = PCA(components, svd_solver="covariance_eigh").fit(flat)
-    loadings = np.asarray(pca.components_, dtype=np.float64)
-    largest = np.abs(loadings).argmax(axis=1)
-    signs = np.sign(loadings[np.arange(components), largest])
-    scores = np.asarray(pca.transform(flat), dtype=np.float64) * signs
+    scores = principal_scores(flat, components)
     spread = scores.std(axis=0)
-    there = spread > 1e-9 * max(float(np.abs(flat).max()), 1e-300)
+    there = spread > 1e-9 * float(np.abs(flat).max())
     return np.where(there, (scores - scores.mean(axis=0)) / np.where(there, spread, 1.0), 0.0)
