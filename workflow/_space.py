@@ -8,7 +8,6 @@ from typing import Annotated, Any, Literal
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from pydantic import Field, field_validator, model_validator
-from scipy.stats import qmc
 
 from ._errors import DesignSpaceError, SpecError
 from ._model import Name, Record
@@ -175,6 +174,8 @@ class Space(Record):
 
     def sobol(self, n: int, seed: int) -> NDArray[np.float64]:
         """``n`` scrambled Sobol points (n, dim) in the unit cube, snapped to allowed values."""
+        from scipy.stats import qmc  # here, for it is heavy and few processes need it
+
         exponent = max(0, int(np.ceil(np.log2(max(n, 1)))))
         points = qmc.Sobol(self.dim, seed=seed).random_base2(exponent)[:n]
         return self.encode(self.decode(points))
