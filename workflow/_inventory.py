@@ -113,7 +113,10 @@ class Inventory:
     def apply(
         self, action: Action, step: Step, observation: Observation, made: tuple[Design, ...]
     ) -> None:
-        """Take in an observation; ``made`` are the designs of the sites that a synthesis made."""
+        """Take in an observation; ``made`` are the designs of the sites that a synthesis made.
+
+        A failure stays at the place of the action; what a synthesis brought belongs to its sample.
+        """
         self.count += 1
         status = self.places.setdefault(place_of(action.target, step.acts_on), Status())
         if step.acts_on == "positions":
@@ -124,14 +127,16 @@ class Inventory:
             status.failures[step.name] = status.failures.get(step.name, 0) + 1
             return
         status.failures.pop(step.name, None)
+        sample_id = action.target.sample
+        if step.makes is not None and sample_id is not None:
+            self.samples[sample_id] = Sample(sample_id, action.target.design, made)
+            status = self.places.setdefault((sample_id, None, ()), Status())
         status.done[step.name] = self.count
         for name, ref in observation.arrays.items():
             status.arrays.setdefault(name, []).append((self.count, ref))
         status.values.update(observation.values)
-        status.tables.update({step.name: t for t in observation.tables.values()})
-        sample_id = action.target.sample
-        if step.makes is not None and sample_id is not None:
-            self.samples[sample_id] = Sample(sample_id, action.target.design, made)
+        for table in observation.tables.values():
+            status.tables[step.name] = table
         if step.mounts and sample_id is not None:
             self.samples[sample_id].mounted_on = observation.worker
 

@@ -81,9 +81,10 @@ class Discrete(Record):
         return (value - self.values[0]) / (self.values[-1] - self.values[0])
 
     def from_unit(self, u: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Map [0, 1] to the value whose equal share of the interval holds ``u``."""
-        index = np.minimum((u * len(self.values)).astype(int), len(self.values) - 1)
-        return np.asarray(self.values, dtype=np.float64)[index]
+        """Map [0, 1] to the nearest value."""
+        values = np.asarray(self.values, dtype=np.float64)
+        distance = np.abs(np.asarray(u)[..., None] - self.to_unit(values))
+        return values[distance.argmin(axis=-1)]
 
     def contains(self, value: float) -> bool:
         return any(np.isclose(value, v, rtol=1e-9, atol=0) for v in self.values)
@@ -167,15 +168,14 @@ class Space(Record):
         """An array (n, dim) in the unit cube to designs; values outside are clipped."""
         u = np.clip(np.atleast_2d(np.asarray(unit, dtype=np.float64)), 0.0, 1.0)
         columns = [v.from_unit(u[:, i]) for i, v in enumerate(self.variables)]
-        return [
-            dict(zip(self.names, map(float, row), strict=True))
-            for row in zip(*columns, strict=True)
-        ]
+        rows = np.stack(columns, axis=1) if columns else u
+        return [dict(zip(self.names, map(float, row), strict=True)) for row in rows]
 
     def sobol(self, n: int, seed: int) -> NDArray[np.float64]:
         """``n`` scrambled Sobol points (n, dim) in the unit cube, snapped to allowed values."""
         from scipy.stats import qmc  # here, for it is heavy and few processes need it
 
         exponent = max(0, int(np.ceil(np.log2(max(n, 1)))))
-        points = qmc.Sobol(self.dim, seed=seed).random_base2(exponent)[:n]
+        sampler = qmc.Sobol(self.dim, seed=seed)  # pyright: ignore[reportCallIssue]
+        points = sampler.random_base2(exponent)[:n]
         return self.encode(self.decode(points))

@@ -237,10 +237,21 @@ class Workflow(Record):
                     continue
                 missing = inventory.value(port.name, target) is None
             else:
-                missing = not inventory.is_fresh(port.name, step, target)
+                missing = not inventory.is_fresh(port.name, step, target) or self._outdated(
+                    producer, target, inventory
+                )
             if missing and producer not in chain:
                 self._collect(producer, target, inventory, chain)
         chain.append(step)
+
+    def _outdated(self, step: Step, target: Target, inventory: Inventory) -> bool:
+        """Whether arrays have come since ``step`` last ran that would change what it gives."""
+        arrays = [p.name for p in step.consumes if not self.is_scalar(p.name)]
+        return any(
+            inventory.is_fresh(name, step, target)
+            or self._outdated(self.producer(name), target, inventory)
+            for name in arrays
+        )
 
     @cached_property
     def mount(self) -> Step | None:
