@@ -1,0 +1,100 @@
+"""Numbers, units and names as people read them."""
+
+from __future__ import annotations
+
+from functools import cache
+from math import floor, isfinite, log10
+
+from ..workflow import Decision, Design, Estimate, Goal, Level, SpecError, parse_unit
+
+LEVEL_TITLES: dict[int, str] = {
+    Level.THEORY: "theory",
+    Level.SAMPLES: "samples",
+    Level.MICROSCOPY: "microscopy",
+    Level.REALTIME: "real-time",
+    Level.ANALYSIS: "analysis",
+}
+"""The five levels, highest first."""
+
+
+@cache
+def pretty_unit(unit: str) -> str:
+    """``uC/cm**2`` as ``µC/cm²``; empty for a number without unit."""
+    if unit.strip() in {"", "1"}:
+        return ""
+    try:
+        return f"{parse_unit(unit):~P}".replace("Δ", "").replace("a_u", "a.u.")
+    except SpecError:
+        return unit
+
+
+def axis_label(name: str, unit: str = "1") -> str:
+    """``temperature_C`` in degC as ``temperature (°C)``."""
+    words, shown = name.split("_"), pretty_unit(unit)
+    if len(words) > 1 and words[-1] in {unit, shown, unit.removeprefix("deg")}:
+        words.pop()
+    return " ".join(words) + (f" ({shown})" if shown else "")
+
+
+def amount(value: float) -> str:
+    """A number with three digits and no exponent where it can be helped."""
+    if not isfinite(value):
+        return "unlimited"
+    if 1000 <= abs(value) < 1e7:
+        return f"{value:,.0f}".replace(",", "\N{NO-BREAK SPACE}")
+    return f"{value:.3g}"
+
+
+def hours_text(hours: float) -> str:
+    """A time as ``3.2 s``, ``17 min`` or ``5.1 h``."""
+    if hours >= 1.0 or hours == 0.0:
+        return f"{amount(hours)} h"
+    return f"{60 * hours:.2g} min" if hours >= 1 / 60 else f"{3600 * hours:.2g} s"
+
+
+def with_error(estimate: Estimate, unit: str = "1") -> str:
+    """``44.61 ± 0.23 µC/cm²``: the deviation to two digits, the value to the same place."""
+    value, std = estimate.value, estimate.std
+    if std > 0:
+        digits = max(0, 1 - floor(log10(std)))
+        text = (
+            f"{value:.{digits}f} ± {std:.{digits}f}"
+            if digits <= 6 and abs(value) < 1e7
+            else f"{value:.3g} ± {std:.2g}"
+        )
+    else:
+        text = f"{value:.4g}"
+    return f"{text} {pretty_unit(unit)}".strip().replace(
+        "-", "\N{MINUS SIGN}", 1 if value < 0 else 0
+    )
+
+
+def design_text(design: Design) -> str:
+    """``composition_sm = 0.13, temperature_C = 640``."""
+    return ", ".join(f"{name} = {value:.4g}" for name, value in design.items())
+
+
+def goal_text(goal: Goal) -> str:
+    """The goal as a phrase."""
+    match goal.kind:
+        case "maximize":
+            where = " over probe positions" if goal.over == "positions" else ""
+            return f"maximize {goal.quantity}{where}"
+        case "explore":
+            return f"explore {goal.quantity} everywhere"
+        case "locate_boundary":
+            return (
+                f"locate where {goal.quantity} drops below {goal.level:g} of its maximum"
+                f" along {goal.variable}"
+            )
+
+
+def decision_text(decision: Decision) -> str:
+    """What was decided, without the reason: ``measure_loops on strip-1 pad 3 (4 positions)``."""
+    if decision.actions:
+        first = decision.actions[0]
+        more = f" and {len(decision.actions) - 1} more" if len(decision.actions) > 1 else ""
+        return f"{first.step} on {first.target.label}{more}"
+    if decision.kind == "close":
+        return f"close session {decision.session}"
+    return {"act": "nothing", "wait": "wait", "stop": "stop the campaign"}[decision.kind]
