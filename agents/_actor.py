@@ -120,12 +120,12 @@ class Post:
                 self, f"its process died ({_brief(error)})", "read the log of its process"
             ) from error
 
-    def end(self) -> None:
-        """Kill the actor; a process that hangs on this machine is killed by its number."""
+    def end(self, hangs: bool = False) -> None:
+        """Kill the actor; a process that hangs on this machine is killed by its number too."""
         if self.actor is None:
             return
         import_ray().kill(self.actor, no_restart=True)
-        if self._process is not None and self._process[1] == socket.gethostname():
+        if hangs and self._process is not None and self._process[1] == socket.gethostname():
             with contextlib.suppress(ProcessLookupError):
                 os.kill(self._process[0], signal.SIGKILL)
         self.actor, self._process = None, None
@@ -158,11 +158,12 @@ def check_resources(posts: Mapping[str, Post]) -> None:
 def close_all(posts: Mapping[str, Post], timeout_s: float = 5.0) -> None:
     """Close the workers, each in its process; then end the processes, come what may."""
     ray = import_ray()
-    closing = [p.actor.close.remote() for p in posts.values() if p.actor is not None]
+    closing = {p.actor.close.remote(): p for p in posts.values() if p.actor is not None}
+    hanging: list[Any] = []
     if closing:
-        ray.wait(closing, num_returns=len(closing), timeout=timeout_s)
-    for post in posts.values():
-        post.end()
+        _, hanging = ray.wait(list(closing), num_returns=len(closing), timeout=timeout_s)
+    for reference, post in closing.items():
+        post.end(hangs=reference in hanging)
 
 
 def start_all(posts: Mapping[str, Post], timeout_s: float) -> dict[str, tuple[Offer, ...]]:

@@ -32,22 +32,20 @@ def find_fault(outcome: object, step: Step) -> str | None:
     return next(_faults(outcome, step), None)
 
 
-def find_price_fault(outcome: Outcome) -> str | None:
-    """What is wrong with the stated cost or duration, or None."""
-    return next(_price_faults(outcome), None)
+def find_side_fault(outcome: Outcome) -> str | None:
+    """What is wrong with the price or the notes, which also go with failures, or None."""
+    return next(_side_faults(outcome), None)
 
 
 def _faults(outcome: object, step: Step) -> Iterator[str]:
     if not isinstance(outcome, Outcome):
         yield f"perform returned {type(outcome).__name__} instead of Outcome"
         return
-    yield from _price_faults(outcome)
+    yield from _side_faults(outcome)
     if outcome.failure is not None:
         if not isinstance(outcome.failure, Failure):
             yield f"failure is {type(outcome.failure).__name__} instead of Failure"
         return
-    if outcome.quality is not None and not isinstance(outcome.quality, Quality):
-        yield f"quality is {type(outcome.quality).__name__} instead of Quality"
     yield from _name_faults("value", outcome.values, step.produces, Estimate)
     yield from _name_faults("array", outcome.arrays, step.records, Array)
     yield from _name_faults("grid", outcome.grids, step.predicts, Grid)
@@ -64,14 +62,30 @@ def _faults(outcome: object, step: Step) -> Iterator[str]:
         yield from _array_faults(port, outcome.arrays[port.name])
 
 
-def _price_faults(outcome: Outcome) -> Iterator[str]:
+def _side_faults(outcome: Outcome) -> Iterator[str]:
     for name in ("cost_credits", "duration_h"):
         price: Any = getattr(outcome, name)
         if price is None:
             continue
-        number = isinstance(price, int | float | np.number) and not isinstance(price, bool)
-        if not number or not math.isfinite(price) or price < 0:
+        if not _is_finite(price) or price < 0:
             yield f"{name} is {price!r}; it must be a finite number of at least 0, or None"
+    if outcome.quality is not None and not isinstance(outcome.quality, Quality):
+        yield f"quality is {type(outcome.quality).__name__} instead of Quality"
+    if not isinstance(outcome.notes, Mapping):
+        yield f"notes is {type(outcome.notes).__name__} instead of a mapping"
+        return
+    for key, note in outcome.notes.items():
+        if not isinstance(key, str) or not (isinstance(note, str) or _is_finite(note)):
+            yield f"note {key!r} is {note!r}; it must be a text or a finite number"
+
+
+def _is_finite(value: Any) -> bool:
+    if isinstance(value, bool) or not isinstance(value, int | float | np.integer | np.floating):
+        return False
+    try:
+        return math.isfinite(value)
+    except OverflowError:
+        return False
 
 
 def _name_faults(

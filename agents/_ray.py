@@ -143,8 +143,8 @@ class RayRuntime:
         self._started = self._connected = False
 
     def process_ids(self) -> dict[str, int | None]:
-        """Process number of every worker's actor, None where it is not running."""
-        return {name: post.pid for name, post in self._posts.items()}
+        """Process number of every actor, the guardian's included; None where it is not running."""
+        return {post.name: post.pid for post in (self._guardian, *self._posts.values())}
 
     # -- calls ------------------------------------------------------------------------------------
 
@@ -194,18 +194,18 @@ class RayRuntime:
         except ray.exceptions.RayTaskError as error:
             self._lose(call, "crashed", f"{type(error.cause).__name__}: {error.cause}"[:500])
         except ray.exceptions.RayError:
-            self._end_actor(call)
+            self._end_actor(call, hangs=False)
             self._lose(call, "crashed", f"the process of worker {call.post.name!r} died")
 
     def _expire(self, call: _Call) -> None:
-        self._end_actor(call)
+        self._end_actor(call, hangs=True)
         limit = call.post.spec.timeout_s
         self._lose(call, "timeout", f"no answer within {limit:g} s; its process was killed")
 
-    def _end_actor(self, call: _Call) -> None:
+    def _end_actor(self, call: _Call, hangs: bool) -> None:
         """Kill the call's actor, unless a new one has taken its place already."""
         if call.post.actor is call.actor:
-            call.post.end()
+            call.post.end(hangs)
 
     def _lose(self, call: _Call, kind: str, message: str) -> None:
         failure = Failure.model_validate({"kind": kind, "message": message})
@@ -225,7 +225,7 @@ class RayRuntime:
         except ray.exceptions.RayTaskError as error:
             return Verdict(allowed=False, reason=f"the guardian failed: {error.cause}")
         except (ray.exceptions.RayError, ProbewiseError) as error:
-            post.end()
+            post.end(hangs=True)
             return Verdict(
                 allowed=False, reason=f"the guardian did not answer ({type(error).__name__})"
             )

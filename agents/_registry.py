@@ -59,6 +59,10 @@ class RegisteredWorker:
     def twin(self) -> bool:
         return self.load().twin
 
+    @property
+    def replayable(self) -> bool:
+        return self.load().replayable
+
 
 def worker_types() -> dict[str, RegisteredWorker]:
     """All registered worker types by name.

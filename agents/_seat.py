@@ -20,7 +20,7 @@ from ..workflow import (
     StoreError,
     Worker,
 )
-from ._contract import find_fault, find_price_fault
+from ._contract import find_fault, find_side_fault
 from ._settle import overtime, settle
 
 _log = logging.getLogger(__name__)
@@ -77,7 +77,10 @@ class Seat:
         except (Exception, SystemExit) as error:
             _log.exception("worker %r, action %s", self.worker_name, issued.action.id)
             return Outcome(failure=_raised("crashed", error))
-        fault = find_fault(outcome, step)
+        try:
+            fault = find_fault(outcome, step)
+        except Exception as error:
+            fault = f"the outcome cannot be read ({type(error).__name__}: {error})"
         if fault is not None:
             _log.error("worker %r, action %s: %s", self.worker_name, issued.action.id, fault)
             remedy = f"mend worker type {type(self.worker).__name__}"
@@ -120,7 +123,7 @@ def _raised(kind: str, error: BaseException) -> Failure:
 
 def _without_results(outcome: object, failure: Failure) -> Outcome:
     """The same price where it is sound, no results."""
-    if not isinstance(outcome, Outcome) or find_price_fault(outcome) is not None:
+    if not isinstance(outcome, Outcome) or find_side_fault(outcome) is not None:
         return Outcome(failure=failure)
     return Outcome(
         cost_credits=outcome.cost_credits,

@@ -6,13 +6,17 @@ import importlib
 import os
 import sys
 from collections.abc import Callable, Iterator, Mapping
-from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from probewise.agents import InlineRuntime, RayRuntime, Runtime, connect, disconnect
 from probewise.agents._testing import FolderStore
 from probewise.workflow import WorkerSpec
+
+# Examples are the same in every run, and none is failed for being slow.
+settings.register_profile("house", deadline=None, derandomize=True, max_examples=50)
+settings.load_profile("house")
 
 MakeRuntime = Callable[..., Runtime]
 """``make(workers, guardian=..., store=...)``: a runtime that the fixture closes afterwards."""
@@ -54,29 +58,35 @@ def ray_cluster(doubles: None) -> Iterator[None]:
     disconnect()
 
 
-@pytest.fixture
-def store(tmp_path: Path) -> FolderStore:
-    folder = tmp_path / "arrays"
-    folder.mkdir()
-    return FolderStore(folder)
+@pytest.fixture(scope="session")
+def store(tmp_path_factory: pytest.TempPathFactory) -> FolderStore:
+    """One folder of arrays; actions of all tests have different ids."""
+    return FolderStore(tmp_path_factory.mktemp("arrays"))
 
 
-@pytest.fixture(params=["inline", pytest.param("ray", marks=pytest.mark.ray)])
+@pytest.fixture(scope="session", params=["inline", pytest.param("ray", marks=pytest.mark.ray)])
 def runtime(request: pytest.FixtureRequest, store: FolderStore) -> Iterator[MakeRuntime]:
-    """Makes runtimes of either kind; a test that uses it runs on both."""
+    """Makes runtimes of either kind; a test that uses it runs on both.
+
+    Runtimes of the same specifications are one, unless ``fresh``: processes take time to start.
+    """
     kind: type[InlineRuntime] | type[RayRuntime] = InlineRuntime
     if request.param == "ray":
         request.getfixturevalue("ray_cluster")
         kind = RayRuntime
-    made: list[Runtime] = []
+    made: dict[str, Runtime] = {}
 
     def make(
-        workers: Mapping[str, WorkerSpec], guardian: WorkerSpec | None = None
+        workers: Mapping[str, WorkerSpec],
+        guardian: WorkerSpec | None = None,
+        fresh: bool = False,
     ) -> Runtime:
-        limits = WorkerSpec(type="limits-guardian", config={"max_cost_credits": 1000})
-        made.append(kind(workers, guardian or limits, store))
-        return made[-1]
+        limits = guardian or WorkerSpec(type="limits-guardian", config={"max_cost_credits": 1000})
+        key = f"{len(made)}" if fresh else f"{workers}, {limits}"
+        if key not in made:
+            made[key] = kind(workers, limits, store)
+        return made[key]
 
     yield make
-    for one in made:
+    for one in made.values():
         one.close()
