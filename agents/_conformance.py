@@ -144,7 +144,7 @@ def _weird_jobs(job: Job) -> Iterable[Job]:
         target.model_copy(update={"design": {"no_such_variable": 1.0}}),
         target.model_copy(update={"sample": None, "site": None, "positions": ()}),
     ]
-    for other in strange:
+    for other in (s for s in strange if s != target):
         yield replace(job, action=job.action.model_copy(update={"target": other}))
     if job.arrays:
         yield replace(job, arrays={})

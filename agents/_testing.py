@@ -13,7 +13,7 @@ import signal
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from typing import final
+from typing import Any, final
 
 import numpy as np
 
@@ -129,9 +129,10 @@ class FolderStore:
         refs: dict[str, ArrayRef] = {}
         for name, array in arrays.items():
             path = self.folder / f"{action.id}-{name}.npz"
-            axes = {f"axis{i}": axis.values for i, axis in enumerate(array.axes)}
+            content: dict[str, Any] = {f"axis{i}": a.values for i, a in enumerate(array.axes)}
             about = [array.unit, *((axis.name, axis.unit) for axis in array.axes)]
-            np.savez(path, data=array.data, about=json.dumps(about), **axes)
+            content |= {"data": array.data, "about": json.dumps(about)}
+            np.savez(path, **content)
             digest = hashlib.sha256(path.read_bytes()).hexdigest()
             refs[name] = ArrayRef(
                 file=path.name,

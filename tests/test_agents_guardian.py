@@ -23,7 +23,8 @@ def review(
     **limits: Any,
 ) -> Verdict:
     made = Step.model_validate({"name": "probe", "level": 3, "acts_on": "positions"} | (step or {}))
-    guardian = LimitsGuardian(**{"max_cost_credits": 10} | limits)
+    limits.setdefault("max_cost_credits", 10)
+    guardian = LimitsGuardian(**limits)
     action = Action(id="a", step="probe", target=target)
     return guardian.review(action, made, Commitment(credits=credits, hours=hours), twin)
 
@@ -102,7 +103,7 @@ def test_nothing_above_the_limit_ever_passes(credits: float, limit: float) -> No
 )
 def test_limits_that_make_no_sense_are_refused(limits: dict[str, Any]) -> None:
     with pytest.raises(WorkerError):
-        LimitsGuardian(**{"max_cost_credits": 10} | limits)
+        LimitsGuardian(max_cost_credits=limits.pop("max_cost_credits", 10), **limits)
 
 
 def test_it_conforms_like_any_worker() -> None:

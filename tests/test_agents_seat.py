@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -46,13 +47,13 @@ STEP = Step.model_validate(
 X = Axis("x", "nm", np.arange(3.0), "spatial")
 IMAGE = Array(np.ones(3), "pm", (X,))
 GRID = Grid(ticks={"c": (0.0, 1.0)}, values=((1.0, 2.0),))
-GOOD: dict[str, Any] = {
-    "values": {"height": Estimate(value=1.0, std=0.1)},
-    "arrays": {"image": IMAGE},
-    "grids": {"guess": GRID},
-    "cost_credits": 4.0,
-    "duration_h": 0.75,
-}
+GOOD = Outcome(
+    values={"height": Estimate(value=1.0, std=0.1)},
+    arrays={"image": IMAGE},
+    grids={"guess": GRID},
+    cost_credits=4.0,
+    duration_h=0.75,
+)
 ISSUED = Issued(
     hour=2.0,
     action=Action(
@@ -96,16 +97,16 @@ def perform(script: Any, worker: type[Scripted] = Scripted, step: Step = STEP) -
 
 def test_a_good_outcome_becomes_an_observation() -> None:
     store = MemoryStore()
-    found = Seat("w", Scripted(Outcome(**GOOD)), store).perform(ISSUED, STEP)
+    found = Seat("w", Scripted(GOOD), store).perform(ISSUED, STEP)
     assert found.failure is None
     assert (found.action_id, found.worker) == ("a1", "w")
     assert (found.start_h, found.end_h, found.cost_credits) == (2.0, 2.75, 4.0)
-    assert found.values == GOOD["values"] and found.grids == GOOD["grids"]
+    assert found.values == GOOD.values and found.grids == GOOD.grids
     assert np.array_equal(store.get(found.arrays["image"]).data, IMAGE.data)
 
 
 def test_left_out_price_is_the_steps_median_and_the_measured_time() -> None:
-    found = perform(Outcome(**GOOD | {"cost_credits": None, "duration_h": None}))
+    found = perform(replace(GOOD, cost_credits=None, duration_h=None))
     assert found.cost_credits == 1 + 2 * 2
     assert 0 < found.duration_h < 0.01
 
@@ -141,7 +142,7 @@ def test_left_out_price_is_the_steps_median_and_the_measured_time() -> None:
     ],
 )
 def test_nonsense_is_invalid(change: dict[str, Any], words: str) -> None:
-    found = perform(Outcome(**GOOD | change))
+    found = perform(replace(GOOD, **change))
     assert found.failure is not None and found.failure.kind == "invalid"
     assert words in found.failure.message
     assert (found.values, found.arrays, found.grids, found.tables) == ({}, {}, {}, {})
@@ -183,26 +184,26 @@ def test_a_stated_failure_keeps_its_price_and_words() -> None:
 
 
 def test_an_overcharge_is_settled_at_the_commitment() -> None:
-    found = perform(Outcome(**GOOD | {"cost_credits": 10.0}))
+    found = perform(replace(GOOD, cost_credits=10.0))
     assert found.failure is None
     assert found.cost_credits == 7.5
     assert found.notes == {"overcharge_credits": 2.5}
 
 
 def test_longer_than_committed_ends_at_the_commitment_as_a_timeout() -> None:
-    found = perform(Outcome(**GOOD | {"duration_h": 1.6}))
+    found = perform(replace(GOOD, duration_h=1.6))
     assert found.failure is not None and found.failure.kind == "timeout"
     assert (found.end_h, found.cost_credits, found.values) == (3.5, 4.0, {})
 
 
 def test_measured_time_beyond_the_commitment_is_no_timeout() -> None:
     brief = ISSUED.model_copy(update={"commitment": Commitment(credits=7.5, hours=0.0)})
-    outcome = Outcome(**GOOD | {"duration_h": None})
+    outcome = replace(GOOD, duration_h=None)
     assert Seat("w", Scripted(outcome), MemoryStore()).perform(brief, STEP).failure is None
 
 
 def test_arrays_without_a_store_are_lost_not_fatal() -> None:
-    found = Seat("w", Scripted(Outcome(**GOOD)), None).perform(ISSUED, STEP)
+    found = Seat("w", Scripted(GOOD), None).perform(ISSUED, STEP)
     assert found.failure is not None and found.failure.kind == "crashed"
     assert "no store" in found.failure.message
     assert found.cost_credits == 4.0
@@ -210,7 +211,7 @@ def test_arrays_without_a_store_are_lost_not_fatal() -> None:
 
 def test_tables_pass() -> None:
     table = Table(positions=((0, 0),), columns={"height": (1.0,)})
-    assert perform(Outcome(**GOOD, tables={"t": table})).tables == {"t": table}
+    assert perform(replace(GOOD, tables={"t": table})).tables == {"t": table}
 
 
 _wild = st.one_of(
