@@ -1,1 +1,41 @@
-""""""
+"""The hidden world of the twins: what a sample is, whoever looks at it.
+
+Only twins and truths may import this room; see docs/decisions/0001-a-room-for-hidden-matter.md.
+"""
+
+from ._domains import Lattice
+from ._growth import Film, grow
+from ._hysteresis import Regions, loops, triangle
+from ._landau import Landau, SwitchingFields, switching_fields
+from ._pad import PIXELS, Pad, PIXEL_nm, grown_design, make_pad
+from ._seeds import rng_of
+from ._switching import switchable_polarization
+from ._truth import Landscape, SmBfoTruth, landscape
+from ._world import SPACE, FILM_THICKNESS_nm, TEST_FIELD_kV_per_cm, World, make_world
+
+__all__ = [
+    "PIXELS",
+    "SPACE",
+    "FILM_THICKNESS_nm",
+    "Film",
+    "Landau",
+    "Landscape",
+    "Lattice",
+    "PIXEL_nm",
+    "Pad",
+    "Regions",
+    "SmBfoTruth",
+    "SwitchingFields",
+    "TEST_FIELD_kV_per_cm",
+    "World",
+    "grow",
+    "grown_design",
+    "landscape",
+    "loops",
+    "make_pad",
+    "make_world",
+    "rng_of",
+    "switchable_polarization",
+    "switching_fields",
+    "triangle",
+]

@@ -1,1 +1,5 @@
-""""""
+"""Workers that make samples."""
+
+from ._pld import PldTwin
+
+__all__ = ["PldTwin"]
