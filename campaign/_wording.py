@@ -52,6 +52,11 @@ def hours_text(hours: float) -> str:
     return f"{60 * hours:.2g} min" if hours >= 1 / 60 else f"{3600 * hours:.2g} s"
 
 
+def percent(share: float) -> str:
+    """``0.274`` as ``27 %``."""
+    return "<1 %" if 0 < share < 0.01 else f"{100 * share:.0f} %"
+
+
 def with_error(estimate: Estimate, unit: str = "1") -> str:
     """``44.61 ± 0.23 µC/cm²``: the deviation to two digits, the value to the same place."""
     value, std = estimate.value, estimate.std
