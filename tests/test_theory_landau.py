@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
+
 from probewise.theory import (
     NAMES,
     PARAMETERS,
@@ -72,6 +73,8 @@ def test_first_order_transition_is_where_both_states_have_equal_energy() -> None
 def test_softening_lets_more_of_the_film_switch_towards_the_transition() -> None:
     shares = switched_fraction(theta_with(coercive_ratio=2.0), [0.0, 0.06, 0.12])[0]
     assert np.all(np.diff(shares) > 0) and shares[0] < 0.2 and shares[-1] > 0.9
+    stronger = switched_fraction(theta_with(coercive_ratio=2.0), [0.0, 0.06, 0.12], field=2.0)[0]
+    assert stronger[0] == pytest.approx(0.5, abs=1e-3) and np.all(stronger > shares)
 
 
 def test_growth_is_best_at_its_centre() -> None:

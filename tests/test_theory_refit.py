@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import numpy as np
+
 from probewise.theory import (
     NAMES,
     Measurements,
@@ -30,8 +31,9 @@ def from_theory(count: int, seed: int) -> tuple[np.ndarray, Measurements]:
     rng = np.random.default_rng(seed)
     theta = from_normal(rng.standard_normal(len(NAMES)))
     unit = strips(count, rng)
-    truth = polarization(theta, *physical(unit).T)[0]
     is_loop = rng.random(count) < 0.7
+    field = np.where(is_loop, np.exp(0.35 * rng.normal()), 1.0)
+    truth = polarization(theta, *physical(unit).T, field=field)[0]
     std = np.where(is_loop, 3.0, 1.0)
     seen = np.where(is_loop, np.exp(0.25 * rng.normal()) * truth + 3 * rng.normal(), truth)
     value = seen + np.hypot(std, 1.0) * rng.standard_normal(count)
@@ -142,3 +144,14 @@ def test_a_wrong_model_does_not_collapse_on_a_wrong_answer() -> None:
     assert np.abs(scores).max() < 4
     assert np.sqrt(np.mean(np.square(scores))) < 2
     assert np.mean(misfits) > 1.2
+
+
+def test_a_stronger_field_under_the_tip_is_learnt_from_both_kinds_of_data() -> None:
+    rng = np.random.default_rng(3)
+    theta = from_normal(np.zeros(len(NAMES)))
+    unit = np.stack([np.linspace(0, 0.6, 32), np.full(32, 0.5), np.full(32, 0.57)], axis=1)
+    is_loop = np.arange(32) % 2 == 0
+    field = np.where(is_loop, 1.7, 1.0)
+    value = polarization(theta, *physical(unit).T, field=field)[0] + rng.standard_normal(32)
+    posterior = refit(Measurements(physical(unit), unit, value, np.ones(32), is_loop), 16, 0)
+    assert 1.25 < posterior.tip_field < 2.2

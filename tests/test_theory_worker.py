@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+
 from probewise.theory import NAMES, VARIABLES, LandauTheory, prior_ensemble
 from probewise.workflow import Action, Array, Axis, Job, SpecError, Step, WorkerError
 

@@ -80,17 +80,21 @@ def remanent(theta: ArrayLike, composition_sm: ArrayLike) -> Floats:
     return q.saturation * _order(q, x) * polar_share
 
 
-def switched_fraction(theta: ArrayLike, composition_sm: ArrayLike) -> Floats:
+def switched_fraction(
+    theta: ArrayLike, composition_sm: ArrayLike, field: ArrayLike = 1.0
+) -> Floats:
     """Share of the film whose coercive field is below the available one; shape (members, n).
 
     The coercive field goes as the barrier of the free energy over its polarization, to the power
-    ``softening``; local coercive fields are log-normal about it.
+    ``softening``; local coercive fields are log-normal about it. ``field`` is the available field
+    over that of a capacitor test; its shape broadcasts to (members, n).
     """
     q, x = _columns(theta), np.atleast_1d(np.asarray(composition_sm, dtype=np.float64))
     p = _order(q, x)
     barrier_over_p = q.b * p**3 / 4.0 + (1.0 - q.b) * p**5 / 3.0
-    field = np.maximum(12.0 * barrier_over_p / (4.0 - q.b), 1e-12)
-    return ndtr(-(np.log(q.coercive) + q.softening * np.log(field)) / LOCAL_SPREAD_LN)
+    falling = np.maximum(12.0 * barrier_over_p / (4.0 - q.b), 1e-12)
+    excess = np.log(field) - np.log(q.coercive) - q.softening * np.log(falling)
+    return ndtr(excess / LOCAL_SPREAD_LN)
 
 
 def growth_quality(theta: ArrayLike, temperature_C: ArrayLike, pressure_mTorr: ArrayLike) -> Floats:
@@ -107,10 +111,12 @@ def polarization(
     composition_sm: ArrayLike,
     temperature_C: ArrayLike,
     pressure_mTorr: ArrayLike,
+    field: ArrayLike = 1.0,
 ) -> Floats:
     """Switchable polarization in uC/cm**2.
 
     Shapes: ``theta`` (members, parameters), the three variables (n,) each; the result (members, n).
+    ``field`` as in ``switched_fraction``.
 
     Raises
     ------
@@ -119,7 +125,7 @@ def polarization(
     """
     return (
         remanent(theta, composition_sm)
-        * switched_fraction(theta, composition_sm)
+        * switched_fraction(theta, composition_sm, field)
         * growth_quality(theta, temperature_C, pressure_mTorr)
     )
 

@@ -1,10 +1,11 @@
 """Fits the theory to measurements, knowing that it is a simplified theory.
 
-Measurements are ``y = P(theta) + delta + noise`` for capacitors and ``y = s (P(theta) + delta) +
-o + noise`` for local loops, with the model discrepancy delta a smooth Gaussian process of unknown
-size (M. C. Kennedy, A. O'Hagan, J. R. Stat. Soc. B 63, 425 (2001)). Neighbouring data therefore
-share an error that no number of repetitions averages away, and the ensemble does not shrink
-beyond what a wrong model deserves. In the covariance s is taken as 1.
+Measurements are ``y = P(theta) + delta + noise`` for capacitors and ``y = s P(theta, f) + o +
+delta + delta' + noise`` for local loops: a tip has another field f than a capacitor, another scale
+s and an offset o. The model discrepancies delta and delta' are smooth Gaussian processes of one
+unknown size (M. C. Kennedy, A. O'Hagan, J. R. Stat. Soc. B 63, 425 (2001)). Neighbouring data
+therefore share an error that no number of repetitions averages away, and the ensemble does not
+shrink beyond what a wrong model deserves.
 """
 
 from __future__ import annotations
@@ -24,8 +25,8 @@ NOISE_FLOOR = 1.0
 """Least standard deviation of a datum in uC/cm**2: films of one design differ by as much."""
 DISCREPANCY_RANGE = 0.3
 """Correlation length of the discrepancy, as a share of each variable's range."""
-_NUISANCES = 3
-"""Scale and offset of the loops, size of the discrepancy."""
+_NUISANCES = 4
+"""Scale, offset and field of the loops, size of the discrepancy."""
 
 
 @dataclass(frozen=True)
@@ -49,7 +50,8 @@ class Posterior:
     """An ensemble (members, parameters) and what was learnt on the way.
 
     ``reduced_chi2`` compares the posterior mean with the noise alone, the discrepancy left out:
-    much above one says that the model is wrong. ``pinned`` is the number of parameters the data
+    much above one says that the model is wrong. ``discrepancy`` in uC/cm**2, ``loop_scale`` and
+    ``tip_field`` are posterior medians. ``pinned`` is the number of parameters the data
     fixed.
     """
 
@@ -59,6 +61,7 @@ class Posterior:
     reduced_chi2: float
     discrepancy: float
     loop_scale: float
+    tip_field: float
     pinned: float
     log_evidence: float
 
@@ -71,6 +74,11 @@ def loop_scale(z: Floats) -> Floats:
 def loop_offset(z: Floats) -> Floats:
     """Offset of the loops in uC/cm**2; prior: 0 +- 3."""
     return 3.0 * z
+
+
+def tip_field(z: Floats) -> Floats:
+    """Field under the tip over that of a capacitor test; prior: log-normal about 1 with 35 %."""
+    return np.exp(0.35 * z)
 
 
 def discrepancy_std(z: Floats) -> Floats:
@@ -86,16 +94,18 @@ class _Likelihood:
         self.data = data
         self.noise = np.hypot(data.std, NOISE_FLOOR)
         gap = (data.unit[:, None, :] - data.unit[None, :, :]) / DISCREPANCY_RANGE
-        kernel = np.exp(-0.5 * np.sum(gap**2, axis=2)) / np.outer(self.noise, self.noise)
+        both = 1.0 + np.outer(data.is_loop, data.is_loop)
+        kernel = both * np.exp(-0.5 * np.sum(gap**2, axis=2)) / np.outer(self.noise, self.noise)
         eigenvalues, self.basis = np.linalg.eigh(kernel)
         self.eigenvalues = np.maximum(eigenvalues, 0.0)
 
     def predict(self, z: Floats) -> Floats:
         """Expected measurements, shape (particles, n)."""
         k = len(PARAMETERS)
-        truth = polarization(from_normal(z[:, :k]), *self.data.design.T)
-        seen = loop_scale(z[:, [k]]) * truth + loop_offset(z[:, [k + 1]])
-        return np.where(self.data.is_loop, seen, truth)
+        field = np.where(self.data.is_loop, tip_field(z[:, [k + 2]]), 1.0)
+        film = polarization(from_normal(z[:, :k]), *self.data.design.T, field=field)
+        seen = loop_scale(z[:, [k]]) * film + loop_offset(z[:, [k + 1]])
+        return np.where(self.data.is_loop, seen, film)
 
     def __call__(self, z: Floats) -> Floats:
         residual = (self.data.value - self.predict(z)) / self.noise @ self.basis
@@ -122,6 +132,7 @@ def refit(data: Measurements, members: int, seed: int | tuple[int, ...]) -> Post
         reduced_chi2=float(misfit @ misfit / max(len(misfit) - pinned, 1.0)),
         discrepancy=float(np.median(discrepancy_std(z[:, -1]))),
         loop_scale=float(np.median(loop_scale(z[:, k]))),
+        tip_field=float(np.median(tip_field(z[:, k + 2]))),
         pinned=pinned,
         log_evidence=samples.log_evidence,
     )

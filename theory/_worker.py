@@ -163,6 +163,7 @@ def _notes(posterior: Posterior, count: int) -> dict[str, float | str]:
         "reduced_chi2": posterior.reduced_chi2,
         "discrepancy_uC_per_cm2": posterior.discrepancy,
         "loop_scale": posterior.loop_scale,
+        "tip_field": posterior.tip_field,
         "parameters_pinned": posterior.pinned,
         "log_evidence": posterior.log_evidence,
     }
