@@ -20,14 +20,10 @@ SETUPTOOLS = PROJECT["tool"]["setuptools"]
 HEAVY = {"botorch", "gpytorch", "matplotlib", "mlflow", "ray", "sklearn", "skimage", "torch"}
 
 
-def rooms() -> set[str]:
-    """Folders with an ``__init__.py``, at any depth: what Python would import as a package."""
-    found = {"probewise"}
-    for init in ROOT.glob("[a-z]*/**/__init__.py"):
-        parts = init.parent.relative_to(ROOT).parts
-        if not {"build", "dist", "site-packages"} & set(parts):
-            found.add(".".join(("probewise", *parts)))
-    return found
+def rooms(folder: Path = ROOT, name: str = "probewise") -> set[str]:
+    """What Python would import as packages: folders with an ``__init__.py``, from the root down."""
+    inner = [p.parent for p in folder.glob("[a-z]*/__init__.py")]
+    return {name}.union(*(rooms(p, f"{name}.{p.name}") for p in inner))
 
 
 def test_listed_packages_are_the_folders() -> None:
@@ -41,9 +37,8 @@ def test_tests_and_root_hold_no_modules_of_the_package() -> None:
     assert [p.name for p in ROOT.glob("*.py")] == ["__init__.py"]
 
 
-def test_every_room_is_checked_for_types_and_layers() -> None:
+def test_every_room_has_its_layer() -> None:
     names = {p.split(".")[1] for p in SETUPTOOLS["packages"] if "." in p}
-    assert names <= set(PROJECT["tool"]["pyright"]["include"])
     layers = next(c for c in PROJECT["tool"]["importlinter"]["contracts"] if c["type"] == "layers")
     listed = {room.strip() for layer in layers["layers"] for room in layer.split("|")}
     assert listed == names and layers["exhaustive"]
