@@ -9,7 +9,7 @@ from typing import Any
 
 from ..workflow import Kind, WorkerError
 
-_NAME = re.compile(r"^[a-z][a-z0-9]*([_-][a-z0-9]+)*$")
+_NAME = re.compile(r"[a-z][a-z0-9]*([_-][a-z0-9]+)*")
 _LEVELS = {Kind.INSTRUMENT: 3, Kind.ANALYSIS: 1, Kind.THEORY: 5, Kind.SYNTHESIS: 4}
 
 
@@ -38,7 +38,7 @@ def new_worker(name: str, kind: str, folder: Path | str = ".") -> list[Path]:
     """
     who = f"new worker {name!r}"
     module = name.replace("-", "_")
-    if not _NAME.match(name) or keyword.iskeyword(module) or len(name) > 60:
+    if not _NAME.fullmatch(name) or keyword.iskeyword(module) or len(name) > 60:
         raise WorkerError(
             who,
             "that name",
