@@ -30,6 +30,7 @@ from ..workflow import (
 from ._belief import relevant_quantities
 from ._build import build_action
 from ._follow_up import close, follow_up, unreduced
+from ._options import refused_before
 from ._positions import PositionBelief, features_of, measured_of, scalar_behind
 from ._view import make_view, recommend_from
 
@@ -143,7 +144,7 @@ class Scripted(ABC):
             grant = Grant(
                 session=session,
                 sample=sample.id,
-                credits=min(state.free_credits, 1e12),
+                credits=min(self._session_cap(state, sample, sites), state.free_credits),
                 hours=1e6,
                 reservation_rate=0.0,
             )
@@ -152,6 +153,15 @@ class Scripted(ABC):
             )
             return decision.model_copy(update={"grant": grant, "tier": "campaign"})
         return None
+
+    def _session_cap(self, state: State, sample: Sample, sites: Sequence[int]) -> float:
+        """Caps of all steps that screening these sites can take."""
+        step = state.workflow.producer(self._screens[-1])
+        return sum(
+            link.cost_credits.cap(link.positions_per_run)
+            for site in sites
+            for link in state.workflow.open_steps(step, _site(sample, site), state.inventory)
+        )
 
     def _test(self, state: State) -> Decision | None:
         if self._final.acts_on not in {"site", "positions"}:
@@ -214,6 +224,8 @@ class Scripted(ABC):
 
     def _can(self, state: State, step: Step, action: Action, session: str | None) -> bool:
         commitment: Commitment = state.commitment(action)
+        if refused_before(state, step, action.target):
+            return False
         return state.free_worker(step.needs) is not None and state.affordable(commitment, session)
 
     def _act(

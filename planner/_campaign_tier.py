@@ -90,7 +90,7 @@ class CampaignTier:
         limit = state.budget.hours
         return (
             state.affordable(state.commitment(action))
-            and option.price.credits <= state.free_credits
+            and option.price.credits <= state.free_credits - state.granted_credits
             and (limit is None or state.now_h + option.price.hours <= limit)
         )
 
@@ -120,8 +120,14 @@ class CampaignTier:
         )
 
     def _grant(self, state: State, session: str, option: Option, others: list[Option]) -> Grant:
-        """A cap on the plan's price and the rate of the best that could be done elsewhere."""
+        """A cap on the plan's price and the rate of the best that could be done elsewhere.
+
+        A session that was opened because its instrument would have stood idle, while something better
+        waits for another worker, is held to the same lower standard by which it was opened.
+        """
         rate = max((o.index for o in others if o.kind != "theory"), default=0.0)
+        if rate > option.index:
+            rate *= _PATIENCE
         if self.goal.worth_credits is not None:
             rate = max(rate, 1.0 / self.goal.worth_credits)
         limit = state.budget.hours
@@ -129,7 +135,7 @@ class CampaignTier:
         return Grant(
             session=session,
             sample=option.sample or "",
-            credits=min(option.price.credits * _GRANT_MARGIN, state.free_credits),
+            credits=min(option.price.credits * _GRANT_MARGIN, state.free_credits - state.granted_credits),
             hours=hours if limit is None else min(hours, limit - state.now_h),
             reservation_rate=rate,
         )

@@ -116,15 +116,20 @@ def library_options(view: View, pending: Sequence[Probe]) -> list[Option]:
     maker = next((s for s in state.workflow.steps if s.makes is not None), None)
     if maker is None:
         return []
+    base = view.objective.joint(pending)
     return [
-        _library_option(view, maker, candidate, pending)
+        _library_option(view, maker, candidate, pending, base)
         for candidate in view.libraries
         if not refused_before(state, maker, Target(design=candidate.design))
     ]
 
 
 def _library_option(
-    view: View, maker: Step, candidate: LibraryCandidate, pending: Sequence[Probe]
+    view: View,
+    maker: Step,
+    candidate: LibraryCandidate,
+    pending: Sequence[Probe],
+    base: float,
 ) -> Option:
     state = view.state
     new = [
@@ -141,17 +146,17 @@ def _library_option(
         order = np.argsort(-gains, kind="stable")[:_SITES_SCREENED]
         probes = tuple(view.probe(screened[-1], int(candidate.rows[i])) for i in order)
         screening = plan_price(view, step, [new[i] for i in order])
-        choices.append((_beyond(view, probes, pending), screening))
+        choices.append((_beyond(view, probes, pending, base), screening))
     grow = view.prices.of(maker)
     whole = Price(max(screening.credits, grow.credits), max(screening.hours, grow.hours))
     end = Price()
     for link in state.workflow.open_steps(final, new[0], Inventory()):
         if link.name != maker.name:
             end = end + view.prices.of(link)
-    end_probes = [Probe(view.worlds.goal, int(r), 0.0) for r in candidate.rows]
-    potential = (
-        _beyond(view, end_probes, pending) if pending else view.objective.potential(candidate.rows)
-    )
+    potential = view.objective.potential(candidate.rows)
+    if pending:
+        end_probes = [Probe(view.worlds.goal, int(r), 0.0) for r in candidate.rows]
+        potential = min(potential, _beyond(view, end_probes, pending, base))
     choices.append((potential, whole + end))
     value, price = best_rate(choices, view, maker)
     where = ", ".join(f"{k}={v:.3g}" for k, v in candidate.design.items())
@@ -167,12 +172,11 @@ def _library_option(
     )
 
 
-def _beyond(view: View, probes: Sequence[Probe], pending: Sequence[Probe]) -> float:
-    """Gain of probes on top of what is already on its way."""
-    if not pending:
-        return view.objective.joint(probes)
-    both = view.objective.joint([*pending, *probes])
-    return max(both - view.objective.joint(pending), 0.0)
+def _beyond(
+    view: View, probes: Sequence[Probe], pending: Sequence[Probe], base: float
+) -> float:
+    """Gain of probes on top of ``base``, the gain of what is already on its way."""
+    return max(view.objective.joint([*pending, *probes]) - base, 0.0)
 
 
 def session_options(view: View, pending: Sequence[Probe]) -> list[Option]:
@@ -184,14 +188,29 @@ def session_options(view: View, pending: Sequence[Probe]) -> list[Option]:
     if mount is None or not quantities:
         return []
     options = []
+    base = view.objective.joint(pending)
     for sample in state.inventory.samples.values():
         if sample.id in busy or failed_too_often(state, [mount], Target(sample=sample.id)):
+            continue
+        if _given_back_without_news(state, sample.id):
             continue
         sites = [(sample.id, i) for i in range(len(sample.sites))]
         usable = [s for s in sites if _usable(view, quantities[-1], s)]
         if usable:
-            options.append(_session_option(view, mount, quantities[-1], usable, pending))
+            options.append(_session_option(view, mount, usable, pending, base))
     return options
+
+
+def _given_back_without_news(state: State, sample: str) -> bool:
+    """Whether a session gave the sample back and nothing was learned since."""
+    closed = [
+        s.closed_h
+        for s in state.sessions.values()
+        if s.grant.sample == sample and s.closed_h is not None
+    ]
+    return bool(closed) and not any(
+        o.values and o.failure is None and o.end_h > max(closed) for o in state.observations
+    )
 
 
 def _usable(view: View, quantity: str, site: Site) -> bool:
@@ -211,9 +230,10 @@ def _usable(view: View, quantity: str, site: Site) -> bool:
 
 
 def _session_option(
-    view: View, mount: Step, quantity: str, sites: list[Site], pending: Sequence[Probe]
+    view: View, mount: Step, sites: list[Site], pending: Sequence[Probe], base: float
 ) -> Option:
     state = view.state
+    quantity = session_quantities(view)[-1]
     rows = np.array([view.sites[s] for s in sites])
     gains = view.objective.single(quantity, rows, view.noise(quantity))
     order = np.argsort(-gains, kind="stable")
@@ -223,7 +243,7 @@ def _session_option(
         chosen = [sites[i] for i in order[:size]]
         probes = tuple(view.probe(quantity, view.sites[s]) for s in chosen)
         price = plan_price(view, step, [site_target(view, s) for s in chosen])
-        choices.append((_beyond(view, probes, pending), price))
+        choices.append((_beyond(view, probes, pending, base), price))
         plans.append((probes, tuple(chosen)))
     value, price = best_rate(choices, view, mount)
     probes, chosen = plans[choices.index((value, price))]
@@ -253,6 +273,8 @@ def site_options(view: View, quantities: Sequence[str], sites: Sequence[Site]) -
             continue
         rows = np.array([view.sites[s] for s in usable])
         gains = view.objective.single(quantity, rows, view.noise(quantity))
+        if quantity == view.worlds.goal:
+            gains = np.maximum(gains, view.objective.potential_each(rows))
         for site, gain in zip(usable, gains, strict=True):
             target = site_target(view, site)
             chain = state.workflow.open_steps(step, target, state.inventory)

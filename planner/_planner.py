@@ -144,7 +144,7 @@ class Planner:
         )
         self.state.apply(Observed(hour=end, observation=observation))
 
-    def recommend(self) -> Recommendation:
+    def recommend(self) -> Recommendation | None:
         """The answer so far, with its uncertainty."""
         return self._policy.recommend(self.state)
 

@@ -112,13 +112,13 @@ class PositionSearch:
         taken = state.inventory.status((target.sample or "", target.site, ())).probed
         if belief is None or len(taken) + step.batch > len(belief.positions):
             return close(state, session, "every position is measured")
+        rng = np.random.default_rng([state.seed, 5, state.actions_numbered])
         if self._use == "random":
-            rng = np.random.default_rng([state.seed, 5, state.actions_numbered])
             left = sorted(set(belief.positions) - set(taken))
             picked = tuple(left[i] for i in rng.choice(len(left), step.batch, replace=False))
             gain = 0.0
         else:
-            picked, gain = belief.for_best(step.batch, taken)
+            picked, gain = belief.for_best(step.batch, taken, rng)
         price = Prices(state).chain(chain).credits
         rate = state.sessions[session].grant.reservation_rate
         if self._use != "random" and len(taken) >= 6 and gain / max(price, 1e-9) < rate:
@@ -188,13 +188,13 @@ class PositionSearch:
     def _decision(self, state: State, kind: Literal["wait", "stop"], reason: str) -> Decision:
         return Decision(number=state.decisions, kind=kind, reason=reason)
 
-    def recommend(self, state: State) -> Recommendation:
-        """The measured position with the largest believed value."""
+    def recommend(self, state: State) -> Recommendation | None:
+        """The measured position with the largest believed value; None before the first."""
         unit = state.workflow.unit(self._goal.quantity)
         target = self._target(state)
         belief = self._belief(state, target)
         if belief is None or not len(belief.rows):
-            return Recommendation(goal=self._goal, estimate=Estimate(value=0.0), unit=unit)
+            return None
         mean, std = belief.mean(), belief.std()
         best = int(belief.rows[np.argmax(mean[belief.rows])])
         return Recommendation(

@@ -19,6 +19,8 @@ from ._gp import Matrix, Process, Vector, default_kernel, fit_kernel
 
 Position = tuple[int, int]
 
+_RANDOM_START = 6
+
 
 @dataclass(frozen=True)
 class Measured:
@@ -132,38 +134,21 @@ class PositionBelief:
         gain[self.rows] = 0.0
         return gain, best
 
-    def for_best(self, count: int, taken: Sequence[Position]) -> tuple[tuple[Position, ...], float]:
+    def for_best(
+        self, count: int, taken: Sequence[Position], rng: np.random.Generator
+    ) -> tuple[tuple[Position, ...], float]:
         """``count`` positions with the largest expected improvement, and the largest of these gains.
 
-        While fewer than six values are known, positions spread over the structure instead.
+        While fewer than six values are known, positions are drawn at random instead.
         """
         gain, _ = self.improvement()
-        if len(self.rows) < 6:
-            return self._spread(count, taken), float(gain.max())
         done = set(taken)
-        order = [i for i in np.argsort(-gain, kind="stable") if self.positions[i] not in done]
+        left = np.array([i for i, p in enumerate(self.positions) if p not in done])
+        if len(self.rows) < _RANDOM_START:
+            drawn = rng.choice(left, min(count, len(left)), replace=False)
+            return tuple(self.positions[i] for i in drawn), float(gain.max())
+        order = left[np.argsort(-gain[left], kind="stable")]
         return tuple(self.positions[i] for i in order[:count]), float(gain[order[0]])
-
-    def _spread(self, count: int, taken: Sequence[Position]) -> tuple[Position, ...]:
-        """Positions far from the taken ones and each other in the space of inputs (farthest first)."""
-        index = {p: i for i, p in enumerate(self.positions)}
-        known = [index[p] for p in taken if p in index]
-        centre = self._inputs.mean(0)
-        distance = np.full(len(self._inputs), np.inf)
-        for i in known:
-            distance = np.minimum(distance, np.sum((self._inputs - self._inputs[i]) ** 2, axis=1))
-        chosen: list[int] = []
-        for _ in range(count):
-            start = np.isinf(distance).all()
-            best = int(
-                np.argmin(np.sum((self._inputs - centre) ** 2, axis=1))
-                if start
-                else np.argmax(distance)
-            )
-            chosen.append(best)
-            near = np.sum((self._inputs - self._inputs[best]) ** 2, axis=1)
-            distance = np.minimum(distance, near)
-        return tuple(self.positions[i] for i in chosen)
 
 
 def features_of(state: State, target: Target) -> Table | None:

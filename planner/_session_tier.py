@@ -6,6 +6,7 @@ step is worth less per credit than the reservation rate that came with its grant
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import final
 
 from ..workflow import Action, Decision, Goal, State, Step, Target
@@ -14,6 +15,10 @@ from ._follow_up import close, follow_up, unreduced
 from ._options import Option, option_cost, session_quantities, site_options
 from ._positions import PositionBelief, features_of, measured_of, scalar_behind
 from ._view import View
+
+
+_TOGETHER = 4
+"""How many sites are looked at together when none is worth its price alone."""
 
 
 @final
@@ -38,15 +43,27 @@ class SessionTier:
         rate = session.grant.reservation_rate
         if state.now_h > session.opened_h + session.grant.hours:
             return close(state, session_id, "the granted hours are over", options)
-        for option in options:
-            if option.index < rate or option.value <= 0.0:
-                break
+        worthwhile = [o for o in options if o.index >= rate and o.value > 0.0]
+        if not worthwhile:
+            worthwhile = self._together(view, options, rate)
+        for option in worthwhile:
             action = self._action(state, session_id, option.step, option.target)
             if state.affordable(state.commitment(action), session_id):
                 if state.free_worker(option.step.needs) is None:
                     return None
                 return self._act(state, view, session_id, option, options, action)
         return close(state, session_id, self._why(state, session_id, options, rate), options)
+
+    def _together(self, view: View, options: list[Option], rate: float) -> list[Option]:
+        """Sites that are each worth too little, but not together: the first of them, or nothing."""
+        last = session_quantities(view)[-1:]
+        best = [o for o in options if last and o.probes[0].quantity == last[0]][:_TOGETHER]
+        cost = sum(o.cost for o in best)
+        value = view.objective.joint([o.probes[0] for o in best])
+        if not best or value <= 0.0 or value / max(cost, 1e-9) < rate:
+            return []
+        share = replace(best[0], value=value * best[0].cost / cost)
+        return [share]
 
     def _follow_up(self, state: State, view: View, session_id: str) -> Decision | None:
         sample = state.inventory.samples[state.sessions[session_id].grant.sample]

@@ -113,7 +113,11 @@ def _slopes(goal: Matrix, y: Matrix, noise: Vector, rows: Indices) -> Matrix:
 
 @final
 class Best(Objective):
-    """Find the largest value: gains are rises of the largest posterior mean (knowledge gradient)."""
+    """Find the largest value: gains are rises of the largest posterior mean (knowledge gradient).
+
+    The potential of points is their expected improvement over the leader, the point of the largest
+    mean, world by world: what is unknown of both alike makes no difference to the choice.
+    """
 
     def __init__(self, worlds: Worlds, contenders: int = 256) -> None:
         self.worlds = worlds
@@ -124,6 +128,7 @@ class Best(Objective):
         self._contenders = np.sort(top[np.isfinite(reach[top])])
         self._goal = goal[:, self._contenders]
         self._mean = mean[self._contenders]
+        self._leader = self._goal[:, int(np.argmax(self._mean))]
         self.incumbent = float(self._mean.max()) if len(self._mean) else 0.0
         self._z = norm.ppf((np.arange(15) + 0.5) / 15)
         self._z *= 1.0 / np.sqrt(np.mean(self._z**2))
@@ -150,8 +155,8 @@ class Best(Objective):
         if not probes:
             return 0.0
         y, noise = self.worlds.columns(probes)
-        rng = np.random.default_rng(20_231)
-        eps = rng.standard_normal((self.worlds.count // 2, len(probes))) * np.sqrt(noise)
+        rng = np.random.default_rng(20_231)  # the same noise for the same place in any list of probes
+        eps = rng.standard_normal((len(probes), self.worlds.count // 2)).T * np.sqrt(noise)
         outcome = y - y.mean(0) + np.concatenate([eps, -eps])
         first, second = self.worlds.halves
         slopes = {0: _slopes(self._goal, y, noise, first), 1: _slopes(self._goal, y, noise, second)}
@@ -165,11 +170,11 @@ class Best(Objective):
 
     def potential(self, points: Indices) -> float:
         goal = self.worlds.values[self.worlds.goal][:, points]
-        return float(np.maximum(goal.max(1) - self.incumbent, 0.0).mean())
+        return float(np.maximum(goal.max(1) - self._leader, 0.0).mean())
 
     def potential_each(self, points: Indices) -> Vector:
         goal = self.worlds.values[self.worlds.goal][:, points]
-        return np.maximum(goal - self.incumbent, 0.0).mean(0)
+        return np.maximum(goal - self._leader[:, None], 0.0).mean(0)
 
     def theory(self) -> float:
         members = self.worlds.theory

@@ -153,11 +153,21 @@ class State:
         )
         return session.grant.credits - session.spent_credits - committed
 
+    @property
+    def granted_credits(self) -> float:
+        """Credits that open sessions were granted and have neither spent nor committed."""
+        return sum(max(self.session_free(k), 0.0) for k in self.open_sessions())
+
     def affordable(self, commitment: Commitment, session_id: str | None = None) -> bool:
-        """Whether an action with this commitment keeps every hard limit, pending included."""
-        if commitment.credits > self.free_credits + 1e-9:
-            return False
-        if session_id is not None and commitment.credits > self.session_free(session_id) + 1e-9:
+        """Whether an action with this commitment keeps every hard limit, pending included.
+
+        What open sessions were granted is theirs: other actions cannot have it.
+        """
+        if session_id is None:
+            free = self.free_credits - self.granted_credits
+        else:
+            free = min(self.free_credits, self.session_free(session_id))
+        if commitment.credits > free + 1e-9:
             return False
         if self.budget.hours is not None and self.now_h + commitment.hours > self.budget.hours:
             return False

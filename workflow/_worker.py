@@ -169,7 +169,9 @@ class Policy(Protocol):
 
     def decide(self, state: State) -> Decision: ...
 
-    def recommend(self, state: State) -> Recommendation: ...
+    def recommend(self, state: State) -> Recommendation | None:
+        """The answer so far; None while there is none."""
+        ...
 
 
 class Score(Record):

@@ -1,0 +1,227 @@
+"""The one decision cycle.
+
+An event is written to the journal before anything acts on it. The policy looks at the state, which is a
+fold over the journal; the guardian looks at every action; what is allowed goes to its worker; what comes
+back is an event again. Nothing else happens here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import final
+
+from ..agents import Runtime
+from ..workflow import (
+    Action,
+    Assessed,
+    Clock,
+    Commitment,
+    Decided,
+    Decision,
+    Event,
+    Failure,
+    Issued,
+    Observation,
+    Observed,
+    Policy,
+    Refused,
+    SpecError,
+    State,
+    Step,
+    Stopped,
+)
+
+Write = Callable[..., object]
+"""Makes events durable: ``write(*events)`` returns when they are on the disk."""
+
+_POLL_S = 0.5
+_MAX_REFUSALS = 25
+
+
+@final
+class Loop:
+    """Runs one campaign from a state on, until it stops.
+
+    Parameters
+    ----------
+    state
+        The fold over the journal so far; updated in place.
+    policy, runtime, clock
+        Who decides, who does it, and whose time it is.
+    write
+        The journal.
+    """
+
+    def __init__(
+        self, state: State, policy: Policy, runtime: Runtime, clock: Clock, write: Write
+    ) -> None:
+        self.state = state
+        self._policy = policy
+        self._runtime = runtime
+        self._clock = clock
+        self._write = write
+        self._due: list[Observation] = []
+        self._refusals = 0
+
+    def events(self) -> Iterator[Event]:
+        """Run, and yield each event after it is safe and taken in."""
+        while self.state.stopped is None:
+            decision = self._policy.decide(self.state)
+            match decision.kind:
+                case "act" | "close":
+                    yield from self._carry_out(decision)
+                case "wait" | "stop" if self.state.running:
+                    yield from self._await_results()
+                case "wait":
+                    raise RuntimeError(f"policy {self._policy.name!r} waits for nothing: {decision}")
+                case "stop":
+                    yield from self._stop(decision)
+
+    def _record(self, *events: Event) -> Iterator[Event]:
+        self._write(*events)
+        for event in events:
+            self.state.apply(event)
+            yield event
+
+    def _carry_out(self, decision: Decision) -> Iterator[Event]:
+        """Journal the decision with what became of its actions, then hand these over."""
+        hour = self._clock.now_h()
+        events: list[Event] = [Decided(hour=hour, decision=decision)]
+        issued: list[tuple[Issued, Step]] = []
+        for action in decision.actions:
+            step = self.state.workflow.step(action.step)
+            commitment = self.state.commitment(action)
+            refusal = self._refusal(action, step, commitment, hour)
+            if refusal is not None:
+                events.append(refusal)
+                continue
+            worker = self.state.free_worker(step.needs)
+            if worker is None:
+                raise RuntimeError(f"policy {self._policy.name!r} gave {action.step} to a busy worker")
+            item = Issued(hour=hour, action=action, worker=worker, commitment=commitment)
+            issued.append((item, step))
+            events.append(item)
+        yield from self._record(*events)
+        for item, step in issued:
+            self._runtime.submit(item, step)
+        self._refusals = 0 if issued or not decision.actions else self._refusals + 1
+        if self._refusals >= _MAX_REFUSALS:
+            last = list(self.state.refused.values())[-1]
+            yield from self._stop(
+                decision.model_copy(
+                    update={
+                        "reason": f"{_MAX_REFUSALS} proposals in a row were refused, the last by "
+                        f"{last.by}: {last.reason}"
+                    }
+                )
+            )
+
+    def _refusal(
+        self, action: Action, step: Step, commitment: Commitment, hour: float
+    ) -> Refused | None:
+        """Budgets are checked here once more, whoever decided; then the guardian is asked."""
+        if not self.state.affordable(commitment, self._open(action)):
+            reason = f"commitment of {commitment.credits:.4g} credits breaks a hard limit"
+            return Refused(hour=hour, action_id=action.id, by="budget", reason=reason)
+        verdict = self._runtime.review(action, step, commitment)
+        if verdict.allowed:
+            return None
+        return Refused(hour=hour, action_id=action.id, by="guardian", reason=verdict.reason)
+
+    def _open(self, action: Action) -> str | None:
+        """The action's session, if it exists already (its first action comes with the grant)."""
+        return action.session if action.session in self.state.sessions else None
+
+    def _await_results(self) -> Iterator[Event]:
+        """The next result in the order of campaign time (virtual), or whatever is there (real)."""
+        if self._clock.virtual:
+            self._due += self._runtime.collect(everything=True, timeout_s=None)
+            self._due.sort(key=lambda o: (o.end_h, o.action_id))
+            ready, self._due = self._due[:1], self._due[1:]
+        else:
+            ready = self._runtime.collect(everything=False, timeout_s=_POLL_S)
+        for observation in ready:
+            self._clock.advance_to(observation.end_h)
+            hour = max(self._clock.now_h(), observation.end_h)
+            yield from self._record(Observed(hour=hour, observation=observation))
+            if observation.failure is None and (observation.values or observation.grids):
+                yield from self._assess()
+
+    def _assess(self) -> Iterator[Event]:
+        recommendation = self._policy.recommend(self.state)
+        if recommendation is None or recommendation == self.state.recommendation:
+            return
+        spent = self.state.spent_credits
+        hour = self.state.now_h
+        yield from self._record(
+            Assessed(hour=hour, credits=spent, recommendation=recommendation)
+        )
+
+    def _stop(self, decision: Decision) -> Iterator[Event]:
+        for session in list(self.state.open_sessions()):
+            closing = Decision(
+                number=self.state.decisions,
+                kind="close",
+                tier="session",
+                session=session,
+                reason="the campaign stops",
+            )
+            yield from self._record(Decided(hour=self._clock.now_h(), decision=closing))
+        last = decision.model_copy(
+            update={"number": self.state.decisions, "kind": "stop", "actions": (), "grant": None}
+        )
+        hour = self._clock.now_h()
+        recommendation = self._policy.recommend(self.state)
+        yield from self._record(
+            Decided(hour=hour, decision=last),
+            Stopped(hour=hour, reason=decision.reason, recommendation=recommendation),
+        )
+
+    def reissue(self, replayable: Callable[[str], bool]) -> Iterator[Event]:
+        """After a crash: give out again what was running, where that is harmless.
+
+        A twin or computation gives the same result for the same action. Anything else may or may not
+        have happened: it is observed as uncertain, charged at its cap, and never repeated by itself.
+        """
+        for issued in list(self.state.running.values()):
+            step = self.state.workflow.step(issued.action.step)
+            if replayable(issued.worker) or step.repeat == "idempotent":
+                self._runtime.submit(issued, step)
+                continue
+            observation = Observation(
+                action_id=issued.action.id,
+                worker=issued.worker,
+                cost_credits=issued.commitment.credits,
+                queued_h=issued.hour,
+                start_h=issued.hour,
+                end_h=max(self._clock.now_h(), issued.hour),
+                failure=Failure(
+                    kind="uncertain",
+                    message="the campaign's process ended while this ran",
+                    remedy="look at the instrument; the action is charged and not repeated",
+                ),
+            )
+            yield from self._record(Observed(hour=self._clock.now_h(), observation=observation))
+
+
+def offers_by_capability(
+    offers: dict[str, tuple[str, ...]], workflow_steps: tuple[Step, ...]
+) -> dict[str, tuple[str, ...]]:
+    """Turn what each worker offers around: capability to workers.
+
+    Raises
+    ------
+    SpecError
+        If no worker offers what a step needs.
+    """
+    able: dict[str, tuple[str, ...]] = {}
+    for step in workflow_steps:
+        able[step.needs] = tuple(w for w, given in offers.items() if step.needs in given)
+        if not able[step.needs]:
+            raise SpecError(
+                f"step {step.name!r}",
+                f"needs {step.needs!r}, which no worker offers",
+                ", ".join(f"{w}: {', '.join(g)}" for w, g in offers.items()),
+                "add a worker that offers it, or correct the step's capability",
+            )
+    return able

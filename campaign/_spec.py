@@ -1,0 +1,268 @@
+"""The campaign's specification: one YAML file, checked as a whole."""
+
+from __future__ import annotations
+
+from importlib import resources
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+from pydantic import Field, ValidationError
+
+from ..planner import make_policy, policy_names
+from ..workflow import (
+    Budget,
+    BudgetError,
+    Design,
+    Goal,
+    Inventory,
+    Name,
+    Record,
+    Sample,
+    SpecError,
+    State,
+    Step,
+    Target,
+    WorkerSpec,
+    Workflow,
+)
+
+_BUILT_IN = "scenarios"
+
+
+class Specimen(Record):
+    """A sample that exists before the campaign: its design, and how many sites it has."""
+
+    design: Design = {}
+    sites: int = Field(default=1, ge=1)
+
+
+class CampaignSpec(Record):
+    """Everything a campaign is: what for, with what, under which limits.
+
+    Attributes
+    ----------
+    clock
+        ``virtual`` (twins and recordings: time jumps) or ``real``.
+    truth
+        A registered truth that scores the recommendation of a twin or a recording; never seen by
+        a policy.
+    needs_data
+        Where the recording comes from that ``--data`` must name, for people.
+    notes
+        Sentences for the report's head.
+    """
+
+    name: Name
+    seed: int = Field(default=0, ge=0)
+    clock: Literal["virtual", "real"] = "virtual"
+    policy: str = "planner"
+    truth: str | None = None
+    goal: Goal
+    budget: Budget
+    workflow: Workflow
+    workers: dict[Name, WorkerSpec] = Field(min_length=1)
+    guardian: WorkerSpec = WorkerSpec(type="limits-guardian")
+    specimens: dict[Name, Specimen] = {}
+    needs_data: str = ""
+    notes: tuple[str, ...] = ()
+
+    def initial_state(self, offers: dict[str, tuple[str, ...]] | None = None) -> State:
+        """The state before the first event. ``offers`` maps capabilities to workers."""
+        inventory = Inventory()
+        for name, given in self.specimens.items():
+            design = self.workflow.space.check(given.design, f"specimen {name!r}")
+            inventory.samples[name] = Sample(name, design, (design,) * given.sites)
+        return State(
+            self.workflow,
+            self.goal,
+            self.budget,
+            seed=self.seed,
+            capacity={name: worker.capacity for name, worker in self.workers.items()},
+            offers=offers or {},
+            inventory=inventory,
+        )
+
+
+def built_in_names() -> list[str]:
+    """Names of the campaigns that come with the package."""
+    folder = resources.files(__package__).joinpath(_BUILT_IN)
+    return sorted(f.name.removesuffix(".yaml") for f in folder.iterdir() if f.name.endswith(".yaml"))
+
+
+def load_spec(
+    source: str | Path,
+    *,
+    seed: int | None = None,
+    data: str | Path | None = None,
+    policy: str | None = None,
+    goal: str | None = None,
+    budget: dict[str, float] | None = None,
+) -> CampaignSpec:
+    """Read a built-in campaign by its name, or a YAML file, with overrides.
+
+    In the configuration of a worker, ``$seed`` stands for the campaign's seed and ``$data`` for the
+    path given as ``data``.
+
+    Raises
+    ------
+    SpecError
+        If there is no such campaign, the YAML is broken, or a field is unknown or wrong.
+    BudgetError
+        If the budget does not bear the shortest way to the goal.
+    """
+    raw = _read(source)
+    raw["seed"] = raw.get("seed", 0) if seed is None else seed
+    if policy is not None:
+        raw["policy"] = policy
+    if goal is not None:
+        raw["goal"] = _goal_of_kind(raw, goal)
+    if budget:
+        raw["budget"] = {**raw.get("budget", {}), **budget}
+    _fill_in(raw, data)
+    spec = _validated(raw, str(source))
+    check_spec(spec)
+    return spec
+
+
+def spec_from_dict(raw: dict[str, Any], who: str) -> CampaignSpec:
+    """A specification from its own dump, as a run folder keeps it."""
+    return _validated(raw, who)
+
+
+def check_spec(spec: CampaignSpec) -> None:
+    """What no single field shows: policy, goal, specimens and budget against the workflow.
+
+    Raises
+    ------
+    SpecError, BudgetError, DesignSpaceError
+    """
+    make_policy(spec.policy, spec.workflow, spec.goal)
+    state = spec.initial_state()
+    final = spec.workflow.producer(spec.goal.quantity)
+    specimen = next(iter(spec.specimens), "?new")
+    target = Target(sample=specimen, site=0)
+    chain = spec.workflow.open_steps(final, target, state.inventory)
+    maker = next((s for s in chain if s.makes is not None), None)
+    needs_sample = any(s.acts_on in {"sample", "site", "positions"} for s in chain)
+    if needs_sample and maker is None and not spec.specimens:
+        raise SpecError(
+            f"campaign {spec.name!r}",
+            "steps on samples, but no step makes one and no specimen is given",
+            "a step with 'makes', or 'specimens'",
+            "add one of the two",
+        )
+    _check_budget(spec, chain)
+
+
+def _check_budget(spec: CampaignSpec, chain: tuple[Step, ...]) -> None:
+    """Whether one way to the goal fits, each step at its cap or the whole at its median."""
+    sizes = [(s, s.positions_per_run) for s in chain]
+    way = " -> ".join(s.name for s in chain)
+    limits = (
+        ("credits", spec.budget.credits, [s.cost_credits for s in chain]),
+        ("hours", spec.budget.hours, [s.latency_h for s in chain]),
+    )
+    for unit, limit, amounts in limits:
+        typical = sum(a.typical(n) for a, (_, n) in zip(amounts, sizes, strict=True))
+        last = amounts[-1].cap(sizes[-1][1]) - amounts[-1].typical(sizes[-1][1])
+        if limit is not None and typical + last > limit:
+            raise BudgetError(
+                f"campaign {spec.name!r}",
+                f"budget of {limit:g} {unit}",
+                f"at least {typical + last:.4g} {unit} for {way} once",
+                f"raise budget.{unit} or make the steps cheaper",
+            )
+    makes = sum(s.makes is not None for s in chain)
+    if spec.budget.samples is not None and spec.budget.samples < makes:
+        raise BudgetError(
+            f"campaign {spec.name!r}",
+            f"budget of {spec.budget.samples} samples",
+            f"at least {makes} for {way}",
+            "raise budget.samples",
+        )
+
+
+def _read(source: str | Path) -> dict[str, Any]:
+    names = built_in_names()
+    if str(source) in names:
+        folder = resources.files(__package__).joinpath(_BUILT_IN)
+        text = folder.joinpath(f"{source}.yaml").read_text("utf-8")
+    else:
+        path = Path(source)
+        if not path.is_file():
+            raise SpecError(
+                "campaign",
+                f"{str(source)!r}, which is no file",
+                f"a YAML file or one of {names}",
+                "correct the name or path",
+            )
+        text = path.read_text("utf-8")
+    try:
+        raw = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise SpecError(
+            f"campaign {str(source)!r}",
+            f"text that is not YAML ({str(error).splitlines()[0]})",
+            "YAML without tags",
+            "mend the file; quote texts with brackets, such as \"image [nm]\"",
+        ) from error
+    if not isinstance(raw, dict):
+        raise SpecError(
+            f"campaign {str(source)!r}",
+            f"a {type(raw).__name__}",
+            "a mapping with name, goal, budget, workflow and workers",
+            "see 'probewise schema'",
+        )
+    return raw
+
+
+def _goal_of_kind(raw: dict[str, Any], kind: str) -> dict[str, Any]:
+    """The campaign's goal turned into another kind, on the same quantity."""
+    quantity = raw.get("goal", {}).get("quantity", "")
+    alternatives = raw.get("goals", {})
+    if kind in alternatives:
+        return alternatives[kind]
+    if kind == raw.get("goal", {}).get("kind"):
+        return raw["goal"]
+    return {"kind": kind, "quantity": quantity}
+
+
+def _fill_in(raw: dict[str, Any], data: str | Path | None) -> None:
+    """Put seed and data path where ``$seed`` and ``$data`` stand, and drop what only YAML needs."""
+    raw.pop("goals", None)
+    workers = raw.get("workers")
+    for worker in workers.values() if isinstance(workers, dict) else ():
+        config = worker.get("config") if isinstance(worker, dict) else None
+        for key, value in config.items() if isinstance(config, dict) else ():
+            if value == "$seed":
+                config[key] = raw["seed"]
+            elif value == "$data":
+                if data is None:
+                    raise SpecError(
+                        f"campaign {raw.get('name', '?')!r}",
+                        "no data",
+                        raw.get("needs_data", "") or "a path",
+                        "give the path with --data PATH",
+                    )
+                config[key] = str(Path(data).absolute())
+
+
+def _validated(raw: dict[str, Any], who: str) -> CampaignSpec:
+    try:
+        return CampaignSpec.model_validate(raw)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(p) for p in first["loc"]) or "top level"
+        more = f" (and {error.error_count() - 1} more)" if error.error_count() > 1 else ""
+        raise SpecError(
+            f"campaign {who!r}",
+            f"{where}: {str(first.get('input'))[:80]!r}{more}",
+            first["msg"],
+            "see 'probewise schema' for all fields",
+        ) from error
+
+
+def policies_of(spec: CampaignSpec) -> tuple[str, ...]:
+    """Policies that can pursue the campaign's goal."""
+    return policy_names(spec.goal)
