@@ -17,8 +17,8 @@ from ._palette import INK, LEVEL_COLORS, QUIET
 from ._wording import LEVEL_TITLES
 
 Point = tuple[float, float]
-_COLUMN_IN, _OVERHEAD_IN = 1.08, 0.3
-"""Width of a column, and how high an arrow passes over the steps between its ends."""
+_OVERHEAD_IN = 0.3
+"""How high an arrow passes over the steps between its ends."""
 
 
 def workflow_picture(workflow: Workflow, history: History) -> Picture:
@@ -26,14 +26,15 @@ def workflow_picture(workflow: Workflow, history: History) -> Picture:
     places, top = place_steps(workflow)
     counts = Counter(job.action.step for job in history.jobs)
     columns = 1 + max(x for x, _ in places.values())
+    column_in = max(1.08, 7.7 / columns)
     with styled():
-        figure = new_figure(max(7.0, 1.3 + _COLUMN_IN * columns), 0.4 + 0.8 * sum(top.values()))
+        figure = new_figure(1.3 + column_in * columns, 0.4 + 0.8 * sum(top.values()))
         axes = figure.axes[0]
         _rows(axes, top, columns)
         for first, second, data in workflow.graph.edges(data=True):
-            _arrow(axes, places[first], places[second], bool(data.get("via")))
+            _arrow(axes, places[first], places[second], column_in, data=bool(data.get("via")))
         for first, second in _optional(workflow):
-            _arrow(axes, places[first], places[second], True, optional=True)
+            _arrow(axes, places[first], places[second], column_in, data=True, optional=True)
         for step in workflow.steps:
             _box(
                 axes, places[step.name], step.name, LEVEL_COLORS[int(step.level)], counts[step.name]
@@ -129,11 +130,13 @@ def _box(axes: Axes, at: Point, name: str, color: str, count: int) -> None:
         )  # fmt: skip
 
 
-def _arrow(axes: Axes, start: Point, end: Point, data: bool, *, optional: bool = False) -> None:
+def _arrow(
+    axes: Axes, start: Point, end: Point, column_in: float, *, data: bool, optional: bool = False
+) -> None:
     """An arrow between two steps; over the heads of steps between them in the same row."""
     distance = end[0] - start[0]
     over = abs(start[1] - end[1]) < 0.1 and abs(distance) > 1.2
-    bend = 2.0 * _OVERHEAD_IN / (_COLUMN_IN * distance) if over else 0.0
+    bend = 2.0 * _OVERHEAD_IN / (column_in * distance) if over else 0.0
     axes.add_patch(
         FancyArrowPatch(
             start, end, arrowstyle="-|>", mutation_scale=9, shrinkA=21, shrinkB=21,

@@ -76,8 +76,8 @@ def answer_label(found: Recommendation) -> str:
 
 
 def _measured(axes: Axes, history: History, last: Recommendation, column: int) -> None:
-    """Single measurements of the goal's quantity, where it is a value that is sought."""
-    if last.goal.kind != "maximize":
+    """Single measurements of the goal's quantity, where the largest of a design is sought."""
+    if last.goal.kind != "maximize" or last.goal.over != "designs":
         return
     spent, points = 0.0, []
     for job in sorted(history.finished, key=lambda j: j.observation.end_h if j.observation else 0):

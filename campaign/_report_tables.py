@@ -4,21 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 from ..workflow import Decided, State
 from ._history import History, Job
 from ._wording import amount, decision_text, hours_text, percent
 
-_MOST_ROWS = 30
+_MOST_ROWS, _FEW = 30, 5
 
 
 @dataclass(frozen=True)
 class Column:
-    """A column: its name, and whether it holds numbers or long texts."""
+    """A column: its name, and whether it holds words, numbers, phrases or whole sentences."""
 
     name: str
-    number: bool = False
-    long: bool = False
+    kind: Literal["word", "number", "phrase", "sentence"] = "word"
 
 
 @dataclass(frozen=True)
@@ -54,26 +54,33 @@ def session_rows(state: State) -> Rows:
     columns = (
         Column("session"),
         Column("sample"),
-        Column("granted", number=True),
-        Column("spent", number=True),
-        Column("returned", number=True),
-        Column("used", number=True),
-        Column("time", number=True),
-        Column("stop below", number=True),
-        Column("closed because", long=True),
+        Column("granted", "number"),
+        Column("spent", "number"),
+        Column("returned", "number"),
+        Column("used", "number"),
+        Column("time", "number"),
+        Column("stop below", "number"),
+        Column("closed because", "sentence"),
     )
     caption = "Credits; 'stop below' is the reservation rate: value per credit that others offer."
     return Rows("Sessions", columns, tuple(rows), "No session was opened.", caption)
 
 
 def decision_rows(history: History, run_name: str) -> Rows:
-    """Decisions of the campaign tier: the last ones, and the most valuable of those before."""
-    listed = [e for e in history.decided if e.decision.tier == "campaign"]
+    """Decisions of the campaign tier: the last ones, and the most valuable of those before.
+
+    A campaign that is little more than one session shows that session's decisions as well.
+    """
+    tiers = {"campaign"}
+    if sum(e.decision.tier == "campaign" for e in history.decided) < _FEW:
+        tiers.add("session")
+    listed = [e for e in history.decided if e.decision.tier in tiers]
     shown = chosen(listed)
     rows = tuple(
         (
             str(e.decision.number),
             f"{e.hour:.1f}",
+            e.decision.tier,
             decision_text(e.decision),
             amount(e.decision.value),
             amount(e.decision.price_credits),
@@ -83,18 +90,20 @@ def decision_rows(history: History, run_name: str) -> Rows:
         for e in shown
     )
     columns = (
-        Column("no.", number=True),
-        Column("hour", number=True),
-        Column("what"),
-        Column("value", number=True),
-        Column("price", number=True),
-        Column("per credit", number=True),
-        Column("because", long=True),
+        Column("no.", "number"),
+        Column("hour", "number"),
+        Column("tier"),
+        Column("what", "phrase"),
+        Column("value", "number"),
+        Column("price", "number"),
+        Column("per credit", "number"),
+        Column("because", "sentence"),
     )
+    who = " and ".join(f"the {tier} tier" for tier in sorted(tiers))
     part = "" if len(shown) == len(listed) else f" {len(shown)} of {len(listed)} are shown:"
     part += "" if not part else " the last, and the most valuable of those before."
     caption = (
-        f"{len(history.decided)} decisions in all, {len(listed)} of the campaign tier.{part}"
+        f"{len(history.decided)} decisions in all, {len(listed)} of {who}.{part}"
         f" probewise explain {run_name} NUMBER tells all about one of them."
     )
     return Rows("Decisions, and why", columns, rows, "Nothing was decided yet.", caption)
@@ -132,13 +141,13 @@ def failure_rows(history: History) -> Rows:
         rows.append((no.hour, f"{no.hour:.1f}", step, where, no.by, "refused", no.reason, ""))
     rows.sort(key=lambda row: row[0])
     columns = (
-        Column("hour", number=True),
+        Column("hour", "number"),
         Column("step"),
-        Column("on"),
+        Column("on", "phrase"),
         Column("by"),
         Column("what"),
-        Column("message", long=True),
-        Column("remedy"),
+        Column("message", "sentence"),
+        Column("remedy", "phrase"),
     )
     shown = tuple(row[1:] for row in rows[-_MOST_ROWS:])
     caption = f"The last {len(shown)} of {len(rows)}." if len(shown) < len(rows) else ""
@@ -163,8 +172,8 @@ def quality_rows(history: History) -> Rows:
     columns = (
         Column("step"),
         Column("verdict"),
-        Column("times", number=True),
-        Column("mean score", number=True),
-        Column("last reason", long=True),
+        Column("times", "number"),
+        Column("mean score", "number"),
+        Column("last reason", "sentence"),
     )
     return Rows("Verdicts on quality", columns, tuple(rows), "No verdict on quality was given.")

@@ -14,7 +14,20 @@ from probewise.campaign._history import History
 from probewise.campaign._report import write_report
 from probewise.campaign._report_tables import chosen, decision_rows
 from probewise.campaign._summary import summarize
-from probewise.workflow import Decided, Design, Failure, Score, Target
+from probewise.workflow import (
+    Assessed,
+    Decided,
+    Design,
+    Estimate,
+    Explore,
+    Failure,
+    Goal,
+    LocateBoundary,
+    Maximize,
+    Recommendation,
+    Score,
+    Target,
+)
 
 SCORE = Score(true_value=48.0, best=52.5, baseline=12.5)
 TWINS = {"furnace": True, "pfm": True, "analyst": False}
@@ -166,10 +179,55 @@ def test_words_from_outside_stay_words(tmp_path: Path) -> None:
         result={"failure": Failure(kind="instrument", message="<b>bold</b>")},
     )
     page = report(tmp_path, story, score=None, notes=("<script>alert(3)</script>",))
-    assert "script" not in page.tags and "b" not in [t for t in page.tags if t == "script"]
+    assert "script" not in page.tags and page.tags.count("img") == len(page.images) == 3
     assert all(a.startswith("data:") for a in page.addresses)
     for part in ("<script>alert(2)</script>", "<b>bold</b>", "<script>alert(3)</script>"):
         assert part in page.text
+
+
+@pytest.mark.parametrize(
+    ("goal", "unit", "label", "where"),
+    [
+        (Explore(quantity="loop_polarization"), "uC/cm**2", "Mean standard deviation left", ""),
+        (
+            LocateBoundary(quantity="loop_polarization", variable="composition_sm"),
+            "1",
+            "Boundary of loop_polarization",
+            "composition_sm = 0.14",
+        ),
+        (
+            Maximize(quantity="loop_polarization", over="positions"),
+            "uC/cm**2",
+            "Best loop_polarization",
+            "row 3, column 9",
+        ),
+    ],
+)
+def test_every_goal_has_its_answer(
+    tmp_path: Path, goal: Goal, unit: str, label: str, where: str
+) -> None:
+    story = Story()
+    found = Recommendation(
+        goal=goal,
+        design={"composition_sm": 0.14} if goal.kind == "locate_boundary" else {},
+        position=(3, 9) if where.startswith("row") else None,
+        estimate=Estimate(value=0.14, std=0.02),
+        unit=unit,
+    )
+    story.state.goal = goal
+    story._add(Assessed(hour=0.0, credits=0.0, recommendation=found))
+    page = report(tmp_path, story, score=None)
+    assert label in page.text and where in page.text and "0.140 ± 0.020" in page.text
+    assert len(page.images) == 2
+
+
+def test_a_campaign_of_one_session_shows_what_the_session_decided() -> None:
+    story = campaign(strips=1)
+    every = decision_rows(History.of(story.events, story.workflow), "run")
+    assert {row[2] for row in every.rows} == {"campaign", "session"}
+    story = campaign(strips=4)
+    campaign_tier = decision_rows(History.of(story.events, story.workflow), "run")
+    assert {row[2] for row in campaign_tier.rows} == {"campaign"}
 
 
 def test_long_lists_keep_the_last_and_the_most_valuable() -> None:
