@@ -35,8 +35,9 @@ class ArrayRef(Record):
 class Target(Record):
     """What an action acts on.
 
-    ``design`` is the point of the space (empty for steps on the whole space); ``sample`` and ``site``
-    name the specimen; ``positions`` are probe positions (row, column) in pixels of its overview.
+    ``design`` is the point of the space (empty for steps on the whole space); ``sample`` and
+    ``site`` name the specimen; ``positions`` are probe positions (row, column) in pixels of its
+    overview.
     """
 
     design: Design = {}
@@ -56,11 +57,13 @@ class Target(Record):
 
 
 class Action(Record):
-    """A step on a target. The id makes a second delivery recognizable; the seed makes it repeatable.
+    """A step on a target.
+
+    The id makes a second delivery recognizable; the seed makes the action repeatable.
 
     ``hours`` are the times a twin needs to know: ``start`` of the action and, where there was one,
-    ``tuned`` (the end of the last step this one requires on the instrument). ``data`` are the numbers
-    that a theory step works on, as columns.
+    ``tuned`` (the end of the last step this one requires on the instrument). ``data`` are the
+    numbers that a theory step works on, as columns.
     """
 
     id: str

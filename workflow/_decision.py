@@ -12,7 +12,7 @@ from ._space import Design
 
 
 class Alternative(Record):
-    """An option as the planner saw it. ``index`` is value per price; values are in the goal's unit."""
+    """An option as the planner saw it: values in the goal's unit, ``index`` is value per price."""
 
     label: str
     step: str
@@ -34,8 +34,8 @@ class Grant(Record):
 class Recommendation(Record):
     """The answer so far, with its uncertainty.
 
-    ``estimate`` is the goal quantity at ``design`` (maximize), the boundary (locate_boundary) or the
-    mean standard deviation over the space (explore).
+    ``estimate`` is the goal quantity at ``design`` (maximize), the boundary (locate_boundary) or
+    the mean standard deviation over the space (explore).
     """
 
     goal: Goal

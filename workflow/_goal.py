@@ -1,7 +1,8 @@
 """What a campaign is for.
 
-Every goal may say what one unit of it is worth in credits. An action is then worth its price only while
-its expected gain, times this worth, exceeds the price; without it only the budget ends a campaign.
+Every goal may say what one unit of it is worth in credits. An action is then worth its price only
+while its expected gain, times this worth, exceeds the price; without it only the budget ends a
+campaign.
 """
 
 from __future__ import annotations
@@ -33,8 +34,8 @@ class Explore(Record):
 class LocateBoundary(Record):
     """Find where ``quantity`` drops below ``level`` of its maximum along ``variable``.
 
-    The line runs through the believed optimum of all other variables. Theories that put the boundary
-    elsewhere are told apart by what is measured near it.
+    The line runs through the believed optimum of all other variables. Theories that put the
+    boundary elsewhere are told apart by what is measured near it.
     """
 
     kind: Literal["locate_boundary"] = "locate_boundary"
@@ -50,8 +51,8 @@ Goal = Annotated[Maximize | Explore | LocateBoundary, Field(discriminator="kind"
 class Budget(Record):
     """Hard limits of a campaign; ``None`` means not limited.
 
-    ``credits_per_hour`` is the value of an hour (lambda): what the user would pay to have the result
-    an hour earlier.
+    ``credits_per_hour`` is the value of an hour (lambda): what the user would pay to have the
+    result an hour earlier.
     """
 
     credits: NonNegative | None = None

@@ -40,8 +40,8 @@ def places_seen(target: Target) -> tuple[Place, ...]:
 class Status:
     """What was done at a place.
 
-    The numbers in ``done`` and ``arrays`` count observations from one; ``failures`` counts failures of a
-    step since it last succeeded here.
+    The numbers in ``done`` and ``arrays`` count observations from one; ``failures`` counts failures
+    of a step since it last succeeded here.
     """
 
     done: dict[str, int] = field(default_factory=dict)

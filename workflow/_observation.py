@@ -22,8 +22,8 @@ class Estimate(Record):
 class Grid(Record):
     """A theory's prediction: an ensemble of ``members`` over a regular grid of design variables.
 
-    ``ticks`` maps each variable to its ascending grid values; ``values[k]`` is member k, flattened in
-    C order over the variables as they stand in ``ticks``.
+    ``ticks`` maps each variable to its ascending grid values; ``values[k]`` is member k, flattened
+    in C order over the variables as they stand in ``ticks``.
     """
 
     ticks: dict[str, tuple[float, ...]]
@@ -43,7 +43,7 @@ class Grid(Record):
 
 
 class Table(Record):
-    """Numbers at probe positions: ``columns[name][i]`` belongs to ``positions[i]`` (row, column)."""
+    """Numbers at probe positions (row, column): ``columns[k][i]`` belongs to ``positions[i]``."""
 
     positions: tuple[tuple[int, int], ...]
     columns: dict[str, tuple[float, ...]]

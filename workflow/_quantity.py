@@ -81,7 +81,7 @@ class Port(Record):
 
 
 class Prior(Record):
-    """What is believed of a quantity before anything is measured: mean and spread over the space."""
+    """What is believed of a quantity before any measurement: mean and spread over the space."""
 
     mean: float
     std: float

@@ -89,7 +89,8 @@ class Step(Record):
     ----------
     acts_on
         ``space`` (theory: the whole design space at once), ``design`` (a point of it, no sample
-        needed), ``sample``, ``site`` (one pad of a sample), ``positions`` (probe positions on a site).
+        needed), ``sample``, ``site`` (one pad of a sample), ``positions`` (probe positions on a
+        site).
     produces
         Scalar quantities that the planner models, as functions of the design.
     records
@@ -110,11 +111,11 @@ class Step(Record):
     cumulative
         Each new estimate at a site includes the earlier ones and replaces them.
     noise
-        Standard deviation of one measurement of each produced quantity (a prior; learned later). For
-        a step that ends a chain through ``positions``, of one position.
+        Standard deviation of one measurement of each produced quantity (a prior; learned later).
+        For a step that ends a chain through ``positions``, of one position.
     repeat
-        Whether a second execution is harmless (``idempotent``), costs again (``repeatable``) or must
-        never happen by itself (``irreversible``).
+        Whether a second execution is harmless (``idempotent``), costs again (``repeatable``) or
+        must never happen by itself (``irreversible``).
     """
 
     name: Name

@@ -23,8 +23,8 @@ class Workflow(Record):
     Attributes
     ----------
     sources
-        For a quantity, other quantities that estimate the same property, from the cheapest and least
-        trusted to the dearest; each is learned as a linear source of the next.
+        For a quantity, other quantities that estimate the same property, from the cheapest and
+        least trusted to the dearest; each is learned as a linear source of the next.
     priors
         Mean and spread of quantities before anything is measured. Where there is none, the planner
         learns the scale from a few space-filling measurements.
@@ -102,7 +102,7 @@ class Workflow(Record):
                     raise SpecError(
                         f"step {step.name!r}",
                         f"takes {port.name!r} in {port.unit!r}",
-                        f"{source.unit or '1'!r}, as step {self.producer(port.name).name!r} gives it",
+                        f"{source.unit or '1'!r}, as {self.producer(port.name).name!r} gives it",
                         "use one unit on both sides, or add a step that converts",
                     )
         scalars = {p.name for s in self.steps for p in (*s.produces, *s.predicts)}
@@ -203,7 +203,8 @@ class Workflow(Record):
     def parents(self, quantity: str) -> tuple[str, ...]:
         """Scalars that the producing step consumes: inputs of this quantity's function.
 
-        A theory step consumes measurements to fit its parameters; they are no inputs of its function.
+        A theory step consumes measurements to fit its parameters; they are no inputs of its
+        function.
         """
         step = self.producer(quantity)
         if step.acts_on == "space":
