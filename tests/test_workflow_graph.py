@@ -202,13 +202,22 @@ def test_workflow_survives_json(name: str) -> None:
 
 
 def test_scalars_come_after_their_parents_and_cheaper_sources() -> None:
-    order = SM_BFO.scalars
-    chain = ["theory_polarization", "domain_contrast", "loop_polarization"]
-    chain.append("switchable_polarization")
-    assert [q for q in order if q in chain] == chain
-    assert SM_BFO.cheaper("loop_polarization") == ("domain_contrast",)
-    assert SM_BFO.cheaper("theory_polarization") == ()
-    assert SM_BFO.parents("theory_polarization") == ()
+    flow = workflow(
+        {"name": "test", "consumes": "height", "produces": "charge"},
+        {"name": "fit", "produces": "height"},
+        {"name": "simulate", "acts_on": "space", "consumes": "height", "predicts": "theory"},
+        {"name": "proxy", "produces": "apparent"},
+        sources={"charge": ["theory", "apparent"]},
+    )
+    assert flow.scalars.index("height") < flow.scalars.index("charge")
+    sources = ["theory", "apparent", "charge"]
+    assert [q for q in flow.scalars if q in sources] == sources
+    assert flow.cheaper("charge") == ("apparent",) and flow.cheaper("apparent") == ("theory",)
+    assert flow.cheaper("theory") == () and flow.cheaper("height") == ()
+    assert flow.parents("charge") == ("height",) and flow.parents("theory") == ()
+
+
+def test_scalars_are_modelled_and_arrays_are_not() -> None:
     assert SM_BFO.is_scalar("coercive_bias") and not SM_BFO.is_scalar("loops")
 
 
