@@ -1,7 +1,7 @@
 """Workers: plain classes that offer capabilities and perform actions.
 
-A worker knows nothing of Ray, of the planner or of other workers. A seat in ``agents/`` makes an actor
-of it; tests run the same class in process.
+A worker knows nothing of Ray, of the planner or of other workers. A seat in ``agents/`` makes an
+actor of it; tests run the same class in process.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ class Kind(StrEnum):
 
 
 class Offer(Record):
-    """One capability of a worker. ``about`` says, for people, what it is and whether it is a twin."""
+    """One capability of a worker. ``about`` tells people what it is and whether it is a twin."""
 
     capability: Name
     about: str = ""
@@ -177,7 +177,8 @@ class Policy(Protocol):
 class Score(Record):
     """A recommendation held against the truth of a twin or a recording, in the goal's unit.
 
-    ``baseline`` is what no effort gives (a typical design); ``gain`` runs from 0 there to 1 at ``best``.
+    ``baseline`` is what no effort gives (a typical design); ``gain`` runs from 0 there to 1 at
+    ``best``.
     """
 
     true_value: float
