@@ -1,0 +1,213 @@
+"""The command line."""
+
+from __future__ import annotations
+
+import json
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from ..workflow import Decided, SpecError
+from ._campaign import Campaign
+from ._cli_agents import agents_app
+from ._cli_errors import complaining
+from ._compare import Comparison, compare, comparison_table, write_records
+from ._explain import explain
+from ._finish import finish, rewrite_report
+from ._journal import Journal
+from ._live import LiveView
+from ._run_folder import RunFolder, move_aside
+from ._spec import CampaignSpec, built_in_names, load_spec, policies_of
+from ._summary import summary_table
+
+app = typer.Typer(
+    help="Decide what to make, measure and compute next, and what it is worth.",
+    no_args_is_help=True,
+    pretty_exceptions_show_locals=False,
+)
+app.add_typer(agents_app)
+
+
+class RuntimeChoice(StrEnum):
+    """Where workers run."""
+
+    RAY = "ray"
+    INLINE = "inline"
+
+
+Source = Annotated[
+    str | None, typer.Argument(help=f"A YAML file, or one of: {', '.join(built_in_names())}.")
+]
+Seed = Annotated[int | None, typer.Option(help="Seed of all random choices.", min=0)]
+Data = Annotated[Path | None, typer.Option(help="Recording for replay campaigns.")]
+GoalKind = Annotated[
+    str | None, typer.Option(help="Another goal: maximize, explore or locate_boundary.")
+]
+Credits = Annotated[float | None, typer.Option(help="Another budget in credits.", min=0)]
+Hours = Annotated[float | None, typer.Option(help="Another budget in hours.", min=0)]
+
+
+@app.command()
+def run(
+    source: Source = None,
+    seed: Seed = None,
+    out: Annotated[Path | None, typer.Option(help="New run folder [runs/NAME].")] = None,
+    move_old: Annotated[
+        bool, typer.Option("--move-aside", help="Rename an earlier run in the way.")
+    ] = False,
+    resume: Annotated[Path | None, typer.Option(help="Run folder to take up again.")] = None,
+    data: Data = None,
+    policy: Annotated[str | None, typer.Option(help="Who decides.")] = None,
+    goal: GoalKind = None,
+    credits: Credits = None,
+    hours: Hours = None,
+    runtime: Annotated[
+        RuntimeChoice, typer.Option(help="ray: one actor per agent; inline: this process.")
+    ] = RuntimeChoice.RAY,
+    address: Annotated[str | None, typer.Option(help="Ray cluster [a local one].")] = None,
+    tracking_uri: Annotated[
+        str | None, typer.Option(help="MLflow tracking server [a database in the run folder].")
+    ] = None,
+) -> None:
+    """Run a campaign, or take one up again with --resume."""
+    with complaining():
+        if (source is None) == (resume is None):
+            raise SpecError(
+                "run",
+                "both a campaign and --resume" if source else "neither a campaign nor --resume",
+                f"a YAML file, one of {built_in_names()}, or --resume RUN",
+                "give one of them",
+            )
+        if resume is not None:
+            folder = resume
+            campaign = Campaign.resume(
+                resume, runtime=runtime.value, address=address, tracking_uri=tracking_uri
+            )
+        else:
+            spec = load_spec(
+                source or "", seed=seed, data=data, policy=policy, goal=goal,
+                budget=_budget(credits, hours),
+            )  # fmt: skip
+            folder = out or Path("runs") / spec.name
+            moved = move_aside(folder) if move_old else None
+            if moved is not None:
+                typer.echo(f"an earlier run now lies in {moved}")
+            campaign = Campaign(
+                spec, out=folder, runtime=runtime.value, address=address, tracking_uri=tracking_uri
+            )
+        _watch(campaign, folder)
+
+
+def _watch(campaign: Campaign, folder: Path) -> None:
+    """Run with a live view, then write what a run leaves."""
+    console = Console()
+    interrupted = False
+    with LiveView(campaign.spec.name, console) as live:
+        try:
+            for event in campaign:
+                live.update(
+                    campaign.state, event.decision if isinstance(event, Decided) else None
+                )
+        except KeyboardInterrupt:
+            interrupted = True
+    if interrupted and not campaign.seen:
+        raise typer.Exit(130)
+    summary, report = finish(campaign, folder)
+    console.print(summary_table(summary, campaign.spec.name))
+    console.print(f"report: {report}", soft_wrap=True, highlight=False)
+    if campaign.tracking_problem:
+        console.print(f"tracking: {campaign.tracking_problem}", soft_wrap=True, markup=False)
+    if interrupted:
+        console.print(f"interrupted; go on with: probewise run --resume {folder}", markup=False)
+        raise typer.Exit(130)
+
+
+@app.command("compare")
+def compare_policies(
+    source: Source,
+    policies: Annotated[str | None, typer.Option(help="Comma-separated [all].")] = None,
+    seeds: Annotated[str, typer.Option(help="Such as 0-9 or 1,3,5.")] = "0-9",
+    json_file: Annotated[
+        Path | None, typer.Option("--json", help="One JSON record per policy and seed.")
+    ] = None,
+    parallel: Annotated[int, typer.Option(help="Campaigns at once.", min=1)] = 2,
+    data: Data = None,
+    goal: GoalKind = None,
+    credits: Credits = None,
+    hours: Hours = None,
+) -> None:
+    """Compare policies on the truth of a campaign's twins, in parallel on Ray."""
+    with complaining():
+        spec = load_spec(source or "", data=data, goal=goal, budget=_budget(credits, hours))
+        names = policies.split(",") if policies else list(policies_of(spec))
+        records: list[Comparison] = []
+        console = Console()
+        for record in compare(spec, names, seed_list(seeds), parallel):
+            records.append(record)
+            console.print(
+                f"{record.policy}, seed {record.seed}: gain {record.gain:.3f} for "
+                f"{record.cost_credits:.0f} credits, {record.elapsed_h:.0f} h "
+                f"({record.wall_s:.0f} s)",
+                highlight=False,
+            )
+            if json_file is not None:
+                write_records(records, json_file)
+        records.sort(key=lambda r: (names.index(r.policy), r.seed))
+        if json_file is not None:
+            write_records(records, json_file)
+        console.print(comparison_table(records))
+
+
+def seed_list(text: str) -> list[int]:
+    """``0-9`` or ``1,3,5`` or both as a list of seeds.
+
+    Raises
+    ------
+    SpecError
+        If the text is neither.
+    """
+    seeds: list[int] = []
+    try:
+        for part in text.split(","):
+            first, _, last = part.partition("-")
+            seeds += range(int(first), int(last or first) + 1)
+    except ValueError:
+        seeds = []
+    if not seeds:
+        raise SpecError("seeds", repr(text), "such as 0-9 or 1,3,5", "correct the list")
+    return seeds
+
+
+def _budget(credits: float | None, hours: float | None) -> dict[str, float]:
+    given = {"credits": credits, "hours": hours}
+    return {name: value for name, value in given.items() if value is not None}
+
+
+@app.command("explain")
+def explain_decision(
+    folder: Annotated[Path, typer.Argument(metavar="RUN", help="A run folder.")],
+    decision: Annotated[int, typer.Option(help="Number of the decision.")],
+) -> None:
+    """Why this, why not that: one decision of a run, and what came of it."""
+    with complaining():
+        with Journal(RunFolder.read(folder).journal_path, read_only=True) as journal:
+            events = list(journal.events())
+        Console().print(explain(events, decision))
+
+
+@app.command()
+def report(
+    folder: Annotated[Path, typer.Argument(metavar="RUN", help="A run folder.")],
+) -> None:
+    """Write a run's report again from its journal."""
+    with complaining():
+        typer.echo(rewrite_report(folder))
+
+
+@app.command()
+def schema() -> None:
+    """Print the JSON schema of a campaign's YAML."""
+    typer.echo(json.dumps(CampaignSpec.model_json_schema(), indent=2))

@@ -1,0 +1,90 @@
+"""What a run leaves for people: summary, report, tracked artifacts."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..agents import worker_types
+from ..planner import belief_from, relevant_quantities
+from ..workflow import Design, Event, Score, State
+from ._campaign import Campaign, spec_of_run, truth_of
+from ._figures import BeliefView
+from ._journal import Journal, replay
+from ._report import write_report
+from ._run_folder import RunFolder
+from ._spec import CampaignSpec
+from ._summary import summarize, write_summary
+
+
+def finish(campaign: Campaign, folder: Path) -> tuple[dict[str, Any], Path]:
+    """Write ``summary.json`` and ``report.html`` and complete the tracking."""
+    summary = campaign.result().summary
+    with RunFolder.open(folder) as run:
+        write_summary(run.summary_path, summary)
+        report = _report(folder, list(campaign.seen), campaign.state, summary, campaign.spec)
+    campaign.finish_tracking(report, summary)
+    return summary, report
+
+
+def rewrite_report(folder: str | Path) -> Path:
+    """Write the report of a run again, from its journal alone.
+
+    Raises
+    ------
+    RunFolderError, StoreError
+        If there is no run, another process works on it, or its journal is damaged.
+    """
+    spec = spec_of_run(folder)
+    with RunFolder.open(folder) as run:
+        with Journal(run.journal_path, read_only=True) as journal:
+            events = list(journal.events())
+        state = replay(spec.initial_state(), events)
+        summary = summarize(events, state, score_of(spec, state), 0.0)
+        return _report(Path(folder), events, state, summary, spec)
+
+
+def score_of(spec: CampaignSpec, state: State) -> Score | None:
+    """The state's recommendation held against the campaign's truth, where both exist."""
+    truth = truth_of(spec)
+    if truth is None or state.recommendation is None:
+        return None
+    return truth.score(state.recommendation)
+
+
+def _report(
+    folder: Path, events: list[Event], state: State, summary: dict[str, Any], spec: CampaignSpec
+) -> Path:
+    types = worker_types()
+    twins = {name: types[w.type].twin for name, w in spec.workers.items() if w.type in types}
+    return write_report(
+        folder, events, state, summary, belief_view(state), twins=twins, notes=list(spec.notes)
+    )
+
+
+def belief_view(state: State) -> BeliefView | None:
+    """The goal's quantity over the design space, cut through what is recommended."""
+    found, space = state.recommendation, state.workflow.space
+    if found is None or not space.dim or set(found.design) != set(space.names):
+        return None
+    quantity = state.goal.quantity
+    belief = belief_from(state, relevant_quantities(state.workflow, quantity))
+
+    def predict(designs: list[Design]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        x = space.encode(designs)
+        drawn = belief.worlds(x, quantity, state.seed).values[quantity]
+        return belief.mean(quantity, x), drawn.std(0)
+
+    data = belief.data.get(quantity)
+    measured = []
+    if data is not None:
+        designs = space.decode(data.x)
+        measured = [
+            (d, float(v), float(np.sqrt(n)))
+            for d, v, n in zip(designs, data.y, data.noise, strict=True)
+        ]
+    unit = state.workflow.unit(quantity)
+    return BeliefView.through(space, found.design, quantity, unit, predict, measured, points=25)
