@@ -1,21 +1,24 @@
-"""The example of a third-party package: built, installed beside, registered, conforming, in use."""
+"""The way to a new instrument: the example package, and the one that the guide leads to."""
 
 from __future__ import annotations
 
 import importlib
 import os
+import re
 import shutil
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
 
-from probewise.agents import worker_types
+from probewise.agents import new_worker, worker_types
 from probewise.campaign._campaign import Campaign
 from probewise.workflow import WorkerError
 
-SOURCE = Path(__file__).parents[1] / "examples" / "four_point_probe"
+ROOT = Path(__file__).parents[1]
+SOURCE = ROOT / "examples" / "four_point_probe"
 
 
 @pytest.fixture(scope="module")
@@ -77,3 +80,23 @@ def test_its_campaign_runs_with_its_own_steps() -> None:
 def test_without_the_package_the_campaign_says_what_is_missing() -> None:
     with pytest.raises(WorkerError, match="unknown type 'four-point-probe'"):
         Campaign.load(SOURCE / "campaign.yaml", budget={"credits": 20}).run()
+
+
+def test_the_guide_leads_to_a_campaign(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its campaign file and its registration, word for word, with the worker from the template."""
+    guide = (ROOT / "docs" / "add-an-instrument.md").read_text()
+    (campaign,) = re.findall(r"```yaml\n(name: first-light.*?)```", guide, flags=re.DOTALL)
+    (registration,) = re.findall(r"```toml\n(.*?)```", guide, flags=re.DOTALL)
+    new_worker("my_afm", "instrument", tmp_path)
+    info = tmp_path / "my_afm_station-0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: my-afm-station\nVersion: 0\n")
+    points = tomllib.loads(registration)["project"]["entry-points"]["probewise.workers"]
+    lines = [f"{name} = {value}" for name, value in points.items()]
+    (info / "entry_points.txt").write_text("\n".join(["[probewise.workers]", *lines]))
+    (tmp_path / "first-light.yaml").write_text(campaign)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    importlib.invalidate_caches()
+    result = Campaign.load(tmp_path / "first-light.yaml", policy="random").run()
+    assert [o.failure for o in result.state.observations].count(None) >= 4
+    assert result.recommendation is not None and set(result.recommendation.design) == {"bias_V"}
