@@ -44,6 +44,8 @@ class CampaignSpec(Record):
     ----------
     clock
         ``virtual`` (twins and recordings: time jumps) or ``real``.
+    goals
+        Other goals by name, to choose from with ``--goal``.
     truth
         A registered truth that scores the recommendation of a twin or a recording; never seen by
         a policy.
@@ -59,6 +61,7 @@ class CampaignSpec(Record):
     policy: str = "planner"
     truth: str | None = None
     goal: Goal
+    goals: dict[str, Goal] = {}
     budget: Budget
     workflow: Workflow
     workers: dict[Name, WorkerSpec] = Field(min_length=1)
@@ -87,7 +90,9 @@ class CampaignSpec(Record):
 def built_in_names() -> list[str]:
     """Names of the campaigns that come with the package."""
     folder = resources.files(__package__).joinpath(_BUILT_IN)
-    return sorted(f.name.removesuffix(".yaml") for f in folder.iterdir() if f.name.endswith(".yaml"))
+    return sorted(
+        f.name.removesuffix(".yaml") for f in folder.iterdir() if f.name.endswith(".yaml")
+    )
 
 
 def load_spec(
@@ -116,7 +121,7 @@ def load_spec(
     if policy is not None:
         raw["policy"] = policy
     if goal is not None:
-        raw["goal"] = _goal_of_kind(raw, goal)
+        raw["goal"] = _named_goal(raw, goal)
     if budget:
         raw["budget"] = {**raw.get("budget", {}), **budget}
     _fill_in(raw, data)
@@ -205,7 +210,7 @@ def _read(source: str | Path) -> dict[str, Any]:
             f"campaign {str(source)!r}",
             f"text that is not YAML ({str(error).splitlines()[0]})",
             "YAML without tags",
-            "mend the file; quote texts with brackets, such as \"image [nm]\"",
+            'mend the file; quote texts with brackets, such as "image [nm]"',
         ) from error
     if not isinstance(raw, dict):
         raise SpecError(
@@ -217,20 +222,22 @@ def _read(source: str | Path) -> dict[str, Any]:
     return raw
 
 
-def _goal_of_kind(raw: dict[str, Any], kind: str) -> dict[str, Any]:
-    """The campaign's goal turned into another kind, on the same quantity."""
-    quantity = raw.get("goal", {}).get("quantity", "")
-    alternatives = raw.get("goals", {})
-    if kind in alternatives:
-        return alternatives[kind]
-    if kind == raw.get("goal", {}).get("kind"):
-        return raw["goal"]
-    return {"kind": kind, "quantity": quantity}
+def _named_goal(raw: dict[str, Any], name: str) -> dict[str, Any]:
+    """One of the campaign's other goals, or its own by its kind."""
+    own = raw.get("goal") or {}
+    known = {own.get("kind"): own, **(raw.get("goals") or {})}
+    if name not in known:
+        raise SpecError(
+            f"campaign {raw.get('name', '?')!r}",
+            f"goal {name!r}",
+            f"one of {sorted(str(k) for k in known)}",
+            "correct the name, or add the goal under 'goals'",
+        )
+    return known[name]
 
 
 def _fill_in(raw: dict[str, Any], data: str | Path | None) -> None:
-    """Put seed and data path where ``$seed`` and ``$data`` stand, and drop what only YAML needs."""
-    raw.pop("goals", None)
+    """Put seed and data path where ``$seed`` and ``$data`` stand."""
     workers = raw.get("workers")
     for worker in workers.values() if isinstance(workers, dict) else ():
         config = worker.get("config") if isinstance(worker, dict) else None

@@ -53,6 +53,17 @@ class Node:
     beta_cov: Matrix
     process: Process
     y: Vector
+    h: Matrix
+
+    @cached_property
+    def residual(self) -> Vector:
+        """What the trend leaves to the process at the data (n,), in standardized units."""
+        return self.y - self.h @ self.beta
+
+    @cached_property
+    def weights(self) -> Vector:
+        """(K + noise)^-1 residual, so that the process's mean at z is k(z, x) @ weights."""
+        return self.process.solve(self.residual)
 
 
 def _refit_count(n: int) -> int:
@@ -170,7 +181,9 @@ class Belief:
             kernel = fit_kernel(x[:due], y[:due] - h[:due] @ beta, noise[:due], variance)
         beta, cov = _regress(kernel, x, y, noise, h, prior_mean, prior_std)
         process = Process(kernel, x, noise)
-        return Node(quantity, location, scale, controls, parents, regressors, beta, cov, process, y)
+        return Node(
+            quantity, location, scale, controls, parents, regressors, beta, cov, process, y, h
+        )
 
     def _parent_values(
         self, quantity: str, data: Data, regressors: tuple[str, ...]
@@ -197,16 +210,8 @@ class Belief:
             standard[name] = (self.mean(name, x) - location) / scale
         h = np.column_stack([np.ones(len(x)), *[standard[r] for r in node.regressors]])
         z = np.column_stack([x[:, node.controls], *[standard[p] for p in node.parents]])
-        data_h = self._design_matrix(node)
-        residual = node.y - data_h @ node.beta
-        return node.location + node.scale * (h @ node.beta + node.process.mean(z, residual))
-
-    def _design_matrix(self, node: Node) -> Matrix:
-        data = self.data.get(node.quantity)
-        if data is None:
-            return np.zeros((0, 1 + len(node.regressors)))
-        inputs = self._parent_values(node.quantity, data, node.regressors)
-        return np.column_stack([np.ones(len(node.y)), *[inputs[r] for r in node.regressors]])
+        process = node.process.kernel(z, node.process.x) @ node.weights if len(node.y) else 0.0
+        return node.location + node.scale * (h @ node.beta + process)
 
     def worlds(
         self, pool: Matrix, goal: str, seed: int, open: NDArray[np.bool_] | None = None
@@ -255,7 +260,7 @@ class Belief:
         if len(node.y):
             fitted = trend[:, rows[quantity]]
             if node.parents:
-                fitted = beta @ self._design_matrix(node).T
+                fitted = beta @ node.h.T
             residuals = node.y - fitted
         z = x[:, node.controls]
         if node.parents:

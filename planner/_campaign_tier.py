@@ -15,7 +15,7 @@ from ._options import (
     site_options,
     theory_options,
 )
-from ._view import Site, View
+from ._view import Site, View, goal_unit
 from ._worlds import Probe
 
 _PATIENCE = 0.3
@@ -31,6 +31,7 @@ class CampaignTier:
 
     def __init__(self, goal: Goal) -> None:
         self.goal = goal
+        self._libraries: tuple[object, list[Option]] | None = None
 
     def decide(self, state: State, view: View) -> Decision:
         """The best affordable option whose worker is free; else wait, or stop with the reason."""
@@ -58,12 +59,19 @@ class CampaignTier:
         pending = pending_probes(view)
         free_sites = [s for s in view.sites if not self._held(view.state, s[0])]
         return [
-            *library_options(view, pending),
+            *self._library_options(view, pending),
             *session_options(view, pending),
             *site_options(view, self._test_quantities(view), free_sites),
             *theory_options(view),
             *design_options(view),
         ]
+
+    def _library_options(self, view: View, pending: list[Probe]) -> list[Option]:
+        """New samples; kept while neither the view nor what is pending changes."""
+        key = (view, tuple(pending), len(view.state.refused))
+        if self._libraries is None or self._libraries[0] != key:
+            self._libraries = (key, library_options(view, pending))
+        return self._libraries[1]
 
     def _held(self, state: State, sample: str) -> bool:
         """Whether a sample is still being made or belongs to an open session."""
@@ -102,7 +110,7 @@ class CampaignTier:
             grant = self._grant(state, session, option, others)
         action = build_action(state, option.step, option.target, session=session)
         expected = view.expected(option.probes[0].point) if option.probes else {}
-        unit = state.workflow.unit(self.goal.quantity)
+        unit = goal_unit(state, self.goal)
         runner = f"; next best is {others[0].label} ({others[0].index:.2g})" if others else ""
         return Decision(
             number=state.decisions,
@@ -135,7 +143,9 @@ class CampaignTier:
         return Grant(
             session=session,
             sample=option.sample or "",
-            credits=min(option.price.credits * _GRANT_MARGIN, state.free_credits - state.granted_credits),
+            credits=min(
+                option.price.credits * _GRANT_MARGIN, state.free_credits - state.granted_credits
+            ),
             hours=hours if limit is None else min(hours, limit - state.now_h),
             reservation_rate=rate,
         )

@@ -12,7 +12,6 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ..workflow import Alternative, Inventory, State, Step, Target, place_of
 from ._prices import Price
@@ -172,9 +171,7 @@ def _library_option(
     )
 
 
-def _beyond(
-    view: View, probes: Sequence[Probe], pending: Sequence[Probe], base: float
-) -> float:
+def _beyond(view: View, probes: Sequence[Probe], pending: Sequence[Probe], base: float) -> float:
     """Gain of probes on top of ``base``, the gain of what is already on its way."""
     return max(view.objective.joint([*pending, *probes]) - base, 0.0)
 

@@ -14,8 +14,7 @@ from ._build import build_action
 from ._follow_up import close, follow_up, unreduced
 from ._options import Option, option_cost, session_quantities, site_options
 from ._positions import PositionBelief, features_of, measured_of, scalar_behind
-from ._view import View
-
+from ._view import View, goal_unit
 
 _TOGETHER = 4
 """How many sites are looked at together when none is worth its price alone."""
@@ -102,7 +101,7 @@ class SessionTier:
     ) -> Decision:
         others = [o for o in options if o is not option]
         rate = state.sessions[session_id].grant.reservation_rate
-        unit = state.workflow.unit(self.goal.quantity)
+        unit = goal_unit(state, self.goal)
         return Decision(
             number=state.decisions,
             kind="act",

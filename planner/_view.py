@@ -43,7 +43,7 @@ class LibraryCandidate:
 
 
 @final
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class View:
     """Everything a tier needs for one decision."""
 
@@ -227,7 +227,7 @@ def _libraries(
 
 def recommend_from(view: View, goal: Goal) -> Recommendation:
     """The answer that a view gives to a goal."""
-    unit = view.state.workflow.unit(goal.quantity)
+    unit = goal_unit(view.state, goal)
     space = view.state.workflow.space
     values = view.worlds.values[goal.quantity]
     top = _SPACE_POINTS
@@ -247,8 +247,15 @@ def recommend_from(view: View, goal: Goal) -> Recommendation:
             places = crossings(values[:, view.line], ticks, goal.level)
             estimate = Estimate(value=float(places.mean()), std=float(places.std()))
             design = design | {goal.variable: estimate.value}
-            unit = variable.unit
     return Recommendation(goal=goal, design=design, estimate=estimate, unit=unit)
+
+
+def goal_unit(state: State, goal: Goal) -> str:
+    """The unit of gains: the goal quantity's, or that of the variable along which a boundary lies."""
+    if isinstance(goal, LocateBoundary):
+        space = state.workflow.space
+        return space.variables[space.names.index(goal.variable)].unit
+    return state.workflow.unit(goal.quantity)
 
 
 def site_target(view: View, site: Site) -> Target:

@@ -155,7 +155,9 @@ class Best(Objective):
         if not probes:
             return 0.0
         y, noise = self.worlds.columns(probes)
-        rng = np.random.default_rng(20_231)  # the same noise for the same place in any list of probes
+        rng = np.random.default_rng(
+            20_231
+        )  # the same noise for the same place in any list of probes
         eps = rng.standard_normal((len(probes), self.worlds.count // 2)).T * np.sqrt(noise)
         outcome = y - y.mean(0) + np.concatenate([eps, -eps])
         first, second = self.worlds.halves

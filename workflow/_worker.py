@@ -191,8 +191,9 @@ class Score(Record):
 
     @property
     def gain(self) -> float:
-        span = self.best - self.baseline
-        return (self.true_value - self.baseline) / span if span else 1.0
+        """1 at the best, 0 as far from it as the baseline, negative beyond."""
+        span = abs(self.best - self.baseline)
+        return 1.0 - self.regret / span if span else 1.0
 
 
 class Truth(Protocol):
