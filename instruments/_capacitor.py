@@ -10,13 +10,13 @@ from ..workflow import (
     Axis,
     DesignSpaceError,
     Estimate,
-    Failure,
     Job,
     Kind,
     Offer,
     Outcome,
     Worker,
 )
+from ._refusal import refusal
 
 _POINTS = 200
 _PULSE_NOISE_uC_per_cm2 = 1.0
@@ -60,11 +60,11 @@ class CapacitorTwin(Worker):
         """
         target = job.action.target
         if target.sample is None:
-            return _refused("no sample named", "name the sample")
+            return refusal("no sample named", "name the sample")
         try:
             pad = make_pad(self._world.seed, target.sample, target.site or 0, target.design)
         except DesignSpaceError as error:
-            return _refused(f"{error.given}; allowed: {error.allowed}", error.remedy)
+            return refusal(f"{error.given}; allowed: {error.allowed}", error.remedy)
         credits, hours = job.draw_price()
         read = pad.switchable_uC_per_cm2 + float(job.rng.normal(0.0, _PULSE_NOISE_uC_per_cm2))
         noise = job.rng.normal(0.0, _LOOP_NOISE_uC_per_cm2, _POINTS)
@@ -81,8 +81,3 @@ class CapacitorTwin(Worker):
             cost_credits=credits,
             duration_h=hours,
         )
-
-
-def _refused(message: str, remedy: str) -> Outcome:
-    failure = Failure(kind="refused", message=message, remedy=remedy)
-    return Outcome(cost_credits=0.0, duration_h=0.0, failure=failure)

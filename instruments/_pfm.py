@@ -11,7 +11,6 @@ from ..workflow import (
     Array,
     Axis,
     DesignSpaceError,
-    Failure,
     Job,
     Kind,
     Offer,
@@ -21,6 +20,7 @@ from ..workflow import (
     WorkerError,
 )
 from ._pfm_signal import Tuning, image_of, positions_seen, spectra_of, tuning_of
+from ._refusal import refusal
 
 _BIAS_POINTS = 128
 
@@ -84,7 +84,7 @@ class PfmTwin(Worker):
                 "give the step to a worker that offers it",
             )
         if job.action.target.sample is None:
-            return _refused("no sample named", "name the sample")
+            return refusal("no sample named", "name the sample")
         if needs == "load_sample":
             return self._done(job)
         if needs == "tune":
@@ -92,7 +92,7 @@ class PfmTwin(Worker):
         try:
             pad = self._pad(job)
         except DesignSpaceError as error:
-            return _refused(f"{error.given}; allowed: {error.allowed}", error.remedy)
+            return refusal(f"{error.given}; allowed: {error.allowed}", error.remedy)
         tuning = tuning_of(self._world, pad.sample, job.action.hours)
         return (
             self._overview(job, pad, tuning)
@@ -135,9 +135,9 @@ class PfmTwin(Worker):
     def _loops(self, job: Job, pad: Pad, tuning: Tuning) -> Outcome:
         positions = np.array(job.action.target.positions, dtype=np.intp).reshape(-1, 2)
         if not len(positions):
-            return _refused("no positions", "name at least one position (row, column)")
+            return refusal("no positions", "name at least one position (row, column)")
         if positions.min() < 0 or positions.max() >= PIXELS:
-            return _refused(
+            return refusal(
                 f"a position outside the image: {positions.tolist()}",
                 f"choose rows and columns from 0 to {PIXELS - 1}",
             )
@@ -156,8 +156,3 @@ class PfmTwin(Worker):
             metadata=self._metadata(tuning) | {"readout": "at zero bias after each pulse"},
         )
         return Outcome(arrays={"loops": loops}, cost_credits=credits, duration_h=hours)
-
-
-def _refused(message: str, remedy: str) -> Outcome:
-    failure = Failure(kind="refused", message=message, remedy=remedy)
-    return Outcome(cost_credits=0.0, duration_h=0.0, failure=failure)

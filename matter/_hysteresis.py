@@ -49,18 +49,18 @@ def loops(
     dP/dt = -G (k dF/dP - E - h), with A relaxed at every instant. The rate G of a region is taken
     inversely proportional to its barrier k, so that all relax equally fast against the sweep;
     ``substeps`` is the time given to each field value. With ``at_rest`` each value is a pulse and P
-    is read after as long a rest at zero field. The cycle is run twice from the negative state and
-    the second pass is kept.
+    is read after as long a rest at zero field. The cycle must end with its negative half; it starts
+    from the state that a pulse of its lowest field leaves, so that it is closed.
     """
     motion = _Motion(landau, regions)
     kept = np.empty((len(regions.composition), len(field_kV_per_cm)))
-    p = motion.negative
-    for _ in range(2):
-        for i, field in enumerate(field_kV_per_cm):
-            p = motion.relaxed(p, float(field), substeps)
-            if at_rest:
-                p = motion.relaxed(p, 0.0, substeps)
-            kept[:, i] = p.mean(axis=1)
+    p = motion.relaxed(motion.negative, float(np.min(field_kV_per_cm)), substeps)
+    p = motion.relaxed(p, 0.0, substeps)
+    for i, field in enumerate(field_kV_per_cm):
+        p = motion.relaxed(p, float(field), substeps)
+        if at_rest:
+            p = motion.relaxed(p, 0.0, substeps)
+        kept[:, i] = p.mean(axis=1)
     return kept * landau.world.saturation_uC_per_cm2
 
 

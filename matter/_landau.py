@@ -75,13 +75,15 @@ class Landau:
 class SwitchingFields:
     """Intrinsic fields over composition, tabulated once per world, in kV/cm.
 
-    ``leaving`` destabilizes the polar state (zero where it is unstable by itself); ``crossing``, at
-    least as large, carries the polarization all the way to the opposite state, past an antipolar
-    state in between.
+    ``leaving`` destabilizes the polar state (zero where it is unstable by itself); ``holding``
+    keeps it where it is unstable by itself (zero elsewhere); ``crossing``, at least as large as
+    either, carries the polarization all the way to the opposite state, past an antipolar state in
+    between.
     """
 
     x: Floats
     leaving_kV_per_cm: Floats
+    holding_kV_per_cm: Floats
     crossing_kV_per_cm: Floats
 
 
@@ -92,6 +94,8 @@ def switching_fields(world: World) -> SwitchingFields:
     x = np.linspace(-0.05, 0.40, 901)[:, None]
     share = np.linspace(0.0, 1.0, 401)[None, :]
     force = landau.restoring_field(share * landau.spontaneous(x), x)
-    stable = landau.antipolar_squared(landau.spontaneous(x[:, 0]), x[:, 0]) <= 0.0
+    stable = landau.antipolar_squared(landau.spontaneous(x), x)[:, 0] <= 0.0
     leaving = np.where(stable, np.max(-force, axis=1), 0.0)
-    return SwitchingFields(x[:, 0], np.maximum(leaving, 0.0), np.max(np.abs(force), axis=1))
+    edge = np.sqrt(np.maximum(0.0, -landau.a_antipolar(x) / landau.eta))
+    holding = np.where(stable, 0.0, landau.restoring_field(edge, x)[:, 0])
+    return SwitchingFields(x[:, 0], leaving, holding, np.max(np.abs(force), axis=1))

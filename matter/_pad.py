@@ -28,7 +28,7 @@ _LONG_RANGE = 0.25
 """Share of the variance of local properties that is longer than the tip's volume."""
 _REGIONS = 32
 _TIP_SPREAD = 0.2
-_STEPS = 240
+_STEPS = 180
 
 
 @dataclass(frozen=True)

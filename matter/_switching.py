@@ -27,10 +27,10 @@ def switchable_polarization(
     barrier factor k and built-in field h obeys dP/dt = -G (k dF/dP - E - h) (Landau and
     Khalatnikov, Dokl. Akad. Nauk SSSR 96, 469 (1954)). For a field that changes slowly it reverses
     in both directions when E - |h| > k E_crossing(y), and keeps both polarizations at zero field
-    when |h| < k E_leaving(y); when k E_leaving < |h| < k E_crossing one of them decays to the
-    antipolar state, and half is left. log k and h are Gaussian over the regions, so the shares of k
-    between these bounds are differences of normal integrals; y and h are summed over quantiles.
-    Leaks take voltage from the film.
+    when |h| < k E_leaving(y). Otherwise, when k E_holding(y) < |h| < k E_crossing(y), one of them
+    decays to the antipolar state, and half is left. log k and h are Gaussian over the regions, so
+    the shares of k between these bounds are differences of normal integrals; y and h are summed
+    over quantiles. Leaks take voltage from the film.
     """
     film = grow(world, x, temperature_C, pressure_mTorr)
     shape = film.composition.shape
@@ -51,6 +51,7 @@ def _ensemble_mean(
     y = x[:, None] + world.composition_spread * _COMPOSITIONS
     crossing = np.interp(y, table.x, table.crossing_kV_per_cm) + _TINY
     leaving = np.interp(y, table.x, table.leaving_kV_per_cm) + _TINY
+    holding = np.interp(y, table.x, table.holding_kV_per_cm) + _TINY
     spontaneous = Landau(world).spontaneous(y)
     field = (TEST_FIELD_kV_per_cm / (1.0 + leak))[:, None]
     median = np.log(world.barrier_fraction * pinning)[:, None]
@@ -64,7 +65,7 @@ def _ensemble_mean(
         built_in = np.abs(imprint + node * spread)[:, None]
         reached = share_below(np.maximum(field - built_in, _TINY), crossing)
         held = np.maximum(reached - share_below(built_in + _TINY, leaving), 0.0)
-        halfway = np.maximum(reached - share_below(built_in + _TINY, crossing), 0.0)
-        share = np.where(leaving > _TINY, 0.5 * (held + halfway), 0.0)
-        total += weight * np.mean(spontaneous * share, axis=1)
+        upheld = np.minimum(reached, share_below(built_in + _TINY, holding))
+        halfway = np.maximum(upheld - share_below(built_in + _TINY, crossing), 0.0)
+        total += weight * np.mean(spontaneous * 0.5 * (held + halfway), axis=1)
     return total

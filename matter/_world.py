@@ -114,6 +114,6 @@ def make_world(world_seed: int) -> World:
         leak_vacancy=rng(0.3, 0.55),
         leak_bismuth=rng(0.25, 0.45),
         imprint_kV_per_cm=rng(45.0, 75.0),
-        tip_gain=rng(0.95, 1.12),
+        tip_gain=rng(0.92, 1.06),
         sensitivity_pm_cm2_per_uC=rng(0.42, 0.52),
     )
