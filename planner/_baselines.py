@@ -30,7 +30,7 @@ from ..workflow import (
 from ._belief import relevant_quantities
 from ._build import build_action
 from ._follow_up import close, follow_up, unreduced
-from ._options import refused_before
+from ._options import MAX_FAILURES, refused_before
 from ._positions import PositionBelief, features_of, measured_of, scalar_behind
 from ._view import make_view, recommend_from
 
@@ -101,9 +101,7 @@ class Scripted(ABC):
     def _waiting(self, state: State, sample: Sample) -> bool:
         """Whether the only hindrance is a busy worker."""
         steps = [self._open_screen(state, sample, i) for i in self.screened(state, sample)]
-        return any(
-            s is not None and state.free_worker(s.needs) is None and state.running for s in steps
-        )
+        return any(s is not None and state.free_worker(s) is None and state.running for s in steps)
 
     def _open_screen(self, state: State, sample: Sample, site: int) -> Step | None:
         """The first open step of a site's screening, or None when it is done or hopeless."""
@@ -116,7 +114,7 @@ class Scripted(ABC):
             return None
         chain = state.workflow.open_steps(state.workflow.producer(last), target, state.inventory)
         places = (status, state.inventory.status((sample.id, None, ())))
-        if any(p.failures.get(s.name, 0) >= 3 for s in chain for p in places):
+        if any(p.failures.get(s.name, 0) >= MAX_FAILURES for s in chain for p in places):
             return None
         return chain[0]
 
@@ -131,7 +129,7 @@ class Scripted(ABC):
 
     def _open(self, state: State) -> Decision | None:
         mount = state.workflow.mount
-        if mount is None or state.open_sessions() or state.free_worker(mount.needs) is None:
+        if mount is None or state.open_sessions() or state.free_worker(mount) is None:
             return None
         for sample in state.inventory.samples.values():
             sites = [i for i in self.screened(state, sample) if self._open_screen(state, sample, i)]
@@ -174,7 +172,7 @@ class Scripted(ABC):
                 continue
             for site in self.tested(state, sample):
                 status = state.inventory.status((sample.id, site, ()))
-                failed = status.failures.get(self._final.name, 0) >= 3
+                failed = status.failures.get(self._final.name, 0) >= MAX_FAILURES
                 if not status.alive or self._goal.quantity in status.values or failed:
                     continue
                 action = build_action(state, self._final, _site(sample, site))
@@ -226,7 +224,8 @@ class Scripted(ABC):
         commitment: Commitment = state.commitment(action)
         if refused_before(state, step, action.target):
             return False
-        return state.free_worker(step.needs) is not None and state.affordable(commitment, session)
+        free = state.free_worker(step, action.target) is not None
+        return free and state.affordable(commitment, session)
 
     def _act(
         self, state: State, action: Action, reason: str, session: str | None = None

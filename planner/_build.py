@@ -6,18 +6,13 @@ from typing import Any
 
 import numpy as np
 
-from ..workflow import Action, ArrayRef, Commitment, State, Step, Target
+from ..workflow import Action, ArrayRef, State, Step, Target
 
 
 def next_sample_id(state: State) -> str:
     """The name of the next sample to be made; specimens given at the start keep theirs."""
     made = sum(state.workflow.step(a.step).makes is not None for a in state.actions.values())
     return f"S{made + 1:03d}"
-
-
-def decision_seed(state: State) -> int:
-    """A seed for all that the next decision draws."""
-    return int(np.random.SeedSequence([state.seed, 7, state.decisions]).generate_state(1)[0])
 
 
 def build_action(
@@ -96,8 +91,3 @@ def measured_columns(state: State, step: Step) -> dict[str, tuple[float | str, .
             rows[(key, quantity)] = (*design, quantity, estimate.value, estimate.std)
     columns = (*names, "quantity", "value", "std")
     return {c: tuple(row[i] for row in rows.values()) for i, c in enumerate(columns)}
-
-
-def runnable(state: State, step: Step, commitment: Commitment, session: str | None = None) -> bool:
-    """Whether a worker is free for the step and every budget bears it."""
-    return state.free_worker(step.needs) is not None and state.affordable(commitment, session)

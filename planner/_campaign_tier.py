@@ -43,7 +43,7 @@ class CampaignTier:
         for option in affordable:
             if option.index < _PATIENCE * affordable[0].index:
                 break
-            if state.free_worker(option.step.needs) is not None:
+            if state.free_worker(option.step, option.target) is not None:
                 return self._act(state, view, option, alternatives)
         reason = self._why_not(state, options, worthwhile, affordable)
         busy = bool(state.running)

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from ..workflow import Action, Decision, Estimate, Level, Sample, State, Step, Target
-from ._options import Option
+from ._options import MAX_FAILURES, Option
 
 
 def unreduced(state: State, sample: Sample) -> Iterator[tuple[Step, Target]]:
     """Analysis and real-time steps whose arrays are there and that nobody has run on them yet.
 
-    A step that failed on the same arrays is not offered again: new data must come first.
+    A step that could make nothing of its arrays waits for new ones; one whose worker failed is tried
+    again a few times.
     """
     for site, design in enumerate(sample.sites):
         target = Target(design=design, sample=sample.id, site=site)
@@ -21,7 +22,7 @@ def unreduced(state: State, sample: Sample) -> Iterator[tuple[Step, Target]]:
             if step.level > Level.REALTIME or not arrays or not status.alive:
                 continue
             fresh = all(state.inventory.is_fresh(p.name, step, target) for p in arrays)
-            if fresh and not status.failures.get(step.name):
+            if fresh and status.failures.get(step.name, 0) < MAX_FAILURES:
                 yield step, target
 
 

@@ -181,6 +181,8 @@ def session_options(view: View, pending: Sequence[Probe]) -> list[Option]:
     state = view.state
     mount = state.workflow.mount
     quantities = session_quantities(view)
+    if mount is not None and state.free_worker(mount) is None:
+        return []
     busy = {s.grant.sample for s in state.open_sessions().values()}
     if mount is None or not quantities:
         return []
@@ -337,7 +339,7 @@ def theory_options(view: View) -> list[Option]:
     state = view.state
     options: list[Option] = []
     for step in state.workflow.steps:
-        if step.acts_on != "space" or state.free_worker(step.needs) is None:
+        if step.acts_on != "space" or state.free_worker(step) is None:
             continue
         if failed_too_often(state, [step], Target()) or _in_flight(state, step):
             continue

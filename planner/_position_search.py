@@ -22,6 +22,7 @@ from ..workflow import (
 )
 from ._build import build_action
 from ._follow_up import close, follow_up, unreduced
+from ._options import MAX_FAILURES
 from ._positions import PositionBelief, features_of, measured_of
 from ._prices import Prices
 
@@ -57,7 +58,7 @@ class PositionSearch:
                 return follow_up(state, session, action, Prices(state).of(step).credits, {})
         chain = state.workflow.open_steps(self._final, target, state.inventory)
         status = state.inventory.status((sample.id, target.site, ()))
-        if any(status.failures.get(s.name, 0) >= 3 for s in chain):
+        if any(status.failures.get(s.name, 0) >= MAX_FAILURES for s in chain):
             return close(state, session, f"{chain[0].name} failed three times in a row")
         if chain[0].acts_on != "positions":
             action = build_action(state, chain[0], target, session=session)

@@ -71,7 +71,7 @@ class Prices:
 
     def wait_h(self, step: Step) -> float:
         """Expected hours until a worker for this step is free."""
-        if self._state.free_worker(step.needs) is not None:
+        if self._state.free_worker(step) is not None:
             return 0.0
         ends = [
             i.hour + self.of(self._state.workflow.step(i.action.step)).hours

@@ -36,7 +36,7 @@ class SessionTier:
         sites = [(sample.id, i) for i in range(len(sample.sites))]
         waiting = self._follow_up(state, view, session_id)
         if waiting is not None:
-            return waiting if state.free_worker(_need(state, waiting)) is not None else None
+            return waiting if self._can_start(state, waiting) else None
         options = site_options(view, session_quantities(view), sites)
         options.sort(key=lambda o: -o.index)
         rate = session.grant.reservation_rate
@@ -48,10 +48,14 @@ class SessionTier:
         for option in worthwhile:
             action = self._action(state, session_id, option.step, option.target)
             if state.affordable(state.commitment(action), session_id):
-                if state.free_worker(option.step.needs) is None:
+                if state.free_worker(option.step, option.target) is None:
                     return None
                 return self._act(state, view, session_id, option, options, action)
         return close(state, session_id, self._why(state, session_id, options, rate), options)
+
+    def _can_start(self, state: State, decision: Decision) -> bool:
+        action = decision.actions[0]
+        return state.free_worker(state.workflow.step(action.step), action.target) is not None
 
     def _together(self, view: View, options: list[Option], rate: float) -> list[Option]:
         """Sites that are each worth too little, but not together: the first of them, or nothing."""
@@ -128,7 +132,3 @@ class SessionTier:
                 f"reservation rate {rate:.2g}"
             )
         return f"the grant does not bear {best.label} ({state.session_free(session_id):.1f} left)"
-
-
-def _need(state: State, decision: Decision) -> str:
-    return state.workflow.step(decision.actions[0].step).needs

@@ -212,14 +212,14 @@ def test_closing_returns_what_was_not_spent_and_takes_the_sample_off() -> None:
 
 def test_worker_with_room_and_least_load_is_taken() -> None:
     state = new_state()
-    assert state.free_worker("polish") is None
-    assert state.free_worker("probe") == "afm"
+    assert state.free_worker(FLOW.step("polish")) is None
+    assert state.free_worker(FLOW.step("probe")) == "afm"
     issue(state, action("probe", 1), "afm")
-    assert state.free_worker("probe") == "spare"
+    assert state.free_worker(FLOW.step("probe")) == "spare"
     issue(state, action("probe", 2), "spare")
-    assert state.free_worker("probe") == "afm"
+    assert state.free_worker(FLOW.step("probe")) == "afm"
     issue(state, action("probe", 3), "afm")
-    assert state.free_worker("probe") is None
+    assert state.free_worker(FLOW.step("probe")) is None
 
 
 def test_decisions_number_actions_and_refusals_are_remembered() -> None:

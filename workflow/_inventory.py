@@ -12,6 +12,9 @@ from ._step import ActsOn, Step
 Place = tuple[str, int | None, tuple[float, ...]]
 """Key of a place: (sample or "", site or None, design values for steps that need no sample)."""
 
+_NOTHING_HAPPENED = frozenset({"refused", "missing"})
+"""Failures after which the sample is as it was."""
+
 WHOLE_SPACE: Place = ("", None, ())
 
 
@@ -40,11 +43,13 @@ def places_seen(target: Target) -> tuple[Place, ...]:
 class Status:
     """What was done at a place.
 
-    The numbers in ``done`` and ``arrays`` count observations from one; ``failures`` counts failures
-    of a step since it last succeeded here.
+    The numbers in ``done``, ``used`` and ``arrays`` count observations from one. ``used`` is when a
+    step last took the arrays that were there, even if it could make nothing of them; ``failures``
+    counts failures of a step since it last succeeded here.
     """
 
     done: dict[str, int] = field(default_factory=dict)
+    used: dict[str, int] = field(default_factory=dict)
     failures: dict[str, int] = field(default_factory=dict)
     arrays: dict[str, list[tuple[int, ArrayRef]]] = field(default_factory=dict)
     values: dict[str, Estimate] = field(default_factory=dict)
@@ -90,7 +95,7 @@ class Inventory:
 
     def is_fresh(self, name: str, step: Step, target: Target) -> bool:
         """Whether an array ``name`` exists that ``step`` has not yet used on ``target``."""
-        last = self.status(place_of(target, step.acts_on)).done.get(step.name, -1)
+        last = self.status(place_of(target, step.acts_on)).used.get(step.name, -1)
         return any(
             found[-1][0] > last
             for place in places_seen(target)
@@ -119,11 +124,15 @@ class Inventory:
         """
         self.count += 1
         status = self.places.setdefault(place_of(action.target, step.acts_on), Status())
-        if step.acts_on == "positions":
-            status.probed.extend(action.target.positions)
-        if step.destroys:
-            status.alive = False
-        if observation.failure is not None:
+        failure = observation.failure
+        if failure is None or failure.kind not in _NOTHING_HAPPENED:
+            if step.acts_on == "positions":
+                status.probed.extend(action.target.positions)
+            if step.destroys:
+                status.alive = False
+        if failure is None or failure.kind == "bad_data":
+            status.used[step.name] = self.count
+        if failure is not None:
             status.failures[step.name] = status.failures.get(step.name, 0) + 1
             return
         status.failures.pop(step.name, None)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from ._action import Action, ActionState, Commitment
+from ._action import Action, ActionState, Commitment, Target
 from ._decision import Decision, Grant, Recommendation
 from ._events import Assessed, Decided, Event, Issued, Observed, Refused, Stopped
 from ._goal import Budget, Goal
 from ._inventory import Inventory
 from ._observation import Observation
+from ._step import Step
 from ._workflow import Workflow
 
 
@@ -179,12 +180,31 @@ class State:
     def load_of(self, worker: str) -> int:
         return sum(i.worker == worker for i in self.running.values())
 
-    def free_worker(self, capability: str) -> str | None:
-        """The least loaded worker that offers the capability and has room, or None."""
-        able = [
-            w for w in self.offers.get(capability, ()) if self.load_of(w) < self.capacity.get(w, 1)
-        ]
+    def free_worker(self, step: Step, target: Target | None = None) -> str | None:
+        """The least loaded worker that can do the step on the target and has room, or None.
+
+        A mounted sample is measured where it is mounted, and an instrument with the sample of an open
+        session on it takes no other.
+        """
+        sample = None if target is None else self.inventory.samples.get(target.sample or "")
+        able = [w for w in self.offers.get(step.needs, ()) if self._has_room(w)]
+        if step.mounts:
+            able = [w for w in able if not self._occupied(w, target)]
+        elif sample is not None and sample.mounted_on in self.offers.get(step.needs, ()):
+            able = [w for w in able if w == sample.mounted_on]
         return min(able, key=lambda w: (self.load_of(w), w)) if able else None
+
+    def _has_room(self, worker: str) -> bool:
+        return self.load_of(worker) < self.capacity.get(worker, 1)
+
+    def _occupied(self, worker: str, target: Target | None) -> bool:
+        """Whether an open session has another sample on the instrument, or is mounting one."""
+        held = {s.grant.sample for s in self.open_sessions().values()}
+        own = None if target is None else target.sample
+        return any(
+            sample.mounted_on == worker and sample.id in held and sample.id != own
+            for sample in self.inventory.samples.values()
+        )
 
     def open_sessions(self) -> dict[str, Session]:
         return {k: s for k, s in self.sessions.items() if s.is_open}
