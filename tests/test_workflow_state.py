@@ -29,6 +29,7 @@ from probewise.workflow import (
     Refused,
     Score,
     State,
+    Step,
     Stopped,
     Target,
     VirtualClock,
@@ -212,7 +213,7 @@ def test_closing_returns_what_was_not_spent_and_takes_the_sample_off() -> None:
 
 def test_worker_with_room_and_least_load_is_taken() -> None:
     state = new_state()
-    assert state.free_worker(FLOW.step("polish")) is None
+    assert state.free_worker(Step(name="polish", level=3)) is None
     assert state.free_worker(FLOW.step("probe")) == "afm"
     issue(state, action("probe", 1), "afm")
     assert state.free_worker(FLOW.step("probe")) == "spare"
@@ -332,3 +333,21 @@ def test_score_runs_from_the_baseline_to_the_best() -> None:
     score = Score(true_value=6.0, best=8.0, baseline=4.0)
     assert (score.regret, score.gain) == (2.0, 0.5)
     assert Score(true_value=4.0, best=4.0, baseline=4.0).gain == 1.0
+
+
+def test_a_sample_is_measured_where_it_is_mounted_and_shares_the_instrument_with_none() -> None:
+    state = new_state(credits=500)
+    state.offers = {**state.offers, "load": ("afm",), "probe": ("afm", "spare")}
+    for number, (step, session) in enumerate((("grow", None), ("load", "q1"))):
+        if session:
+            open_session(state, credits=60)
+        what = action(step, number, session)
+        issue(state, what)
+        observe(state, what, cost=10)
+    here = action("probe").target
+    other = here.model_copy(update={"sample": "s2"})
+    assert state.free_worker(FLOW.step("probe"), here) == "afm"
+    assert state.free_worker(FLOW.step("load"), other) is None
+    assert state.free_worker(FLOW.step("load"), here) == "afm"
+    close_session(state)
+    assert state.free_worker(FLOW.step("load"), other) == "afm"
