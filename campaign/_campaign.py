@@ -28,6 +28,7 @@ from ..workflow import (
     Recommendation,
     Resumed,
     Score,
+    SpecError,
     Started,
     State,
     StoreError,
@@ -35,7 +36,7 @@ from ..workflow import (
     VirtualClock,
 )
 from ._journal import Journal, replay
-from ._loop import Loop, offers_by_capability
+from ._loop import Loop, Write, offers_by_capability
 from ._run_folder import RunFolder, write_atomically
 from ._spec import CampaignSpec, load_spec, spec_from_dict
 from ._store import Hdf5Store
@@ -92,7 +93,16 @@ class Campaign:
         self._out = None if out is None else Path(out)
         self._resume = False
         self._seen: list[Event] = []
+        self._memory = MemoryStore()
+        self._sink: MlflowSink | None = None
         self._wall_s = 0.0
+        if runtime == "ray" and out is None:
+            raise SpecError(
+                f"campaign {spec.name!r}",
+                "runtime 'ray' and no run folder",
+                "a run folder, which all processes share, or runtime 'inline'",
+                "give a folder as 'out'",
+            )
 
     @classmethod
     def load(
@@ -111,9 +121,7 @@ class Campaign:
     ) -> Campaign:
         """A built-in campaign by name, or one from a YAML file (see :func:`load_spec`)."""
         spec = load_spec(source, seed=seed, data=data, policy=policy, goal=goal, budget=budget)
-        return cls(
-            spec, out=out, runtime=runtime, address=address, tracking_uri=tracking_uri
-        )
+        return cls(spec, out=out, runtime=runtime, address=address, tracking_uri=tracking_uri)
 
     @classmethod
     def resume(
@@ -134,9 +142,7 @@ class Campaign:
             If its journal is damaged.
         """
         spec = spec_of_run(run)
-        campaign = cls(
-            spec, out=run, runtime=runtime, address=address, tracking_uri=tracking_uri
-        )
+        campaign = cls(spec, out=run, runtime=runtime, address=address, tracking_uri=tracking_uri)
         campaign._resume = True
         return campaign
 
@@ -149,61 +155,69 @@ class Campaign:
         return self.result()
 
     def __iter__(self) -> Iterator[Event]:
-        """Run, yielding every event when it is safe. Breaking off leaves a run that can be resumed."""
+        """Run, yielding every event when it is safe.
+
+        Breaking off leaves a campaign that goes on when it is iterated again, or resumed.
+        """
         began = time.monotonic()
+        runtime = self._runtime()
         with ExitStack() as stack:
-            write, store, sink = self._open(stack)
-            runtime = self._runtime(store)
+            write = self._open(stack)
             stack.callback(runtime.close)
-            offers = {w: tuple(o.capability for o in given) for w, given in runtime.start().items()}
-            self.state.offers = offers_by_capability(offers, self.spec.workflow.steps)
             for event in self._live(runtime, write):
-                self._seen.append(event)
-                if sink is not None:
-                    sink.feed(event)
+                if self._sink is not None:
+                    self._sink.feed(event)
                 self._wall_s = time.monotonic() - began
                 yield event
 
-    def _live(self, runtime: Runtime, write: Any) -> Iterator[Event]:
-        clock = (
-            VirtualClock(self.state.now_h)
-            if self.spec.clock == "virtual"
-            else RealClock(self.state.now_h)
-        )
-        loop = Loop(self.state, self.policy, runtime, clock, write)
-        if not self._seen:
-            first = Started(spec=self.spec.model_dump(mode="json"), version=__version__)
-            write(first)
-            yield first
-        else:
-            again = Resumed(hour=self.state.now_h)
-            write(again)
-            yield again
-            yield from loop.reissue(self._replayable)
+    def _live(self, runtime: Runtime, write: Write) -> Iterator[Event]:
+        if self.state.stopped is not None:
+            return
+        before = [e for e in self._seen if not isinstance(e, Resumed)][-1:]
+        first = Started(spec=self.spec.model_dump(mode="json"), version=__version__)
+        event = Resumed(hour=self.state.now_h) if before else first
+        write(event)
+        yield event
+        offers = {w: tuple(o.capability for o in given) for w, given in runtime.start().items()}
+        self.state.offers = offers_by_capability(offers, self.spec.workflow.steps)
+        clock = VirtualClock if self.spec.clock == "virtual" else RealClock
+        loop = Loop(self.state, self.policy, runtime, clock(self.state.now_h), write)
+        yield from loop.reissue(self._replayable)
+        for last in before:
+            yield from loop.assess_after(last)
         yield from loop.events()
 
-    def _open(self, stack: ExitStack) -> tuple[Any, Hdf5Store | MemoryStore, MlflowSink | None]:
-        """Folder, journal, store and tracking; on resuming, the state so far."""
-        if self._out is None:
-            return (lambda *events: None), MemoryStore(), None
-        folder = RunFolder.open(self._out) if self._resume else RunFolder.create(self._out)
-        stack.enter_context(folder)
+    def _open(self, stack: ExitStack) -> Write:
+        """What makes events durable. Going on, the state is folded again from the events so far."""
+        append = None if self._out is None else self._open_folder(stack, self._out)
+        if self._seen:
+            self.state = replay(self.spec.initial_state(), self._seen)
+
+        def write(*events: Event) -> None:
+            if append is not None:
+                append(*events)
+            self._seen.extend(events)
+
+        return write
+
+    def _open_folder(self, stack: ExitStack, out: Path) -> Write:
+        """Folder, journal and tracking; resuming, the events so far."""
+        folder = stack.enter_context(RunFolder.open(out) if self._resume else RunFolder.create(out))
         if not self._resume:
             text = yaml.safe_dump(self.spec.model_dump(mode="json"), sort_keys=False)
             write_atomically(folder.spec_path, text)
         journal = stack.enter_context(Journal(folder.journal_path))
-        sink = MlflowSink(self._tracking_uri, self._out, self.spec.name, journal.run_id)
+        self._sink = MlflowSink(self._tracking_uri, out, self.spec.name, journal.run_id)
         if self._resume:
             self._seen = list(journal.events())
-            replay(self.state, self._seen)
-            sink.feed(*self._seen)
-        self._sink = sink
+            self._sink.feed(*self._seen)
         self._resume = True
-        return journal.append, Hdf5Store(self._out), sink
+        return journal.append
 
-    def _runtime(self, store: Hdf5Store | MemoryStore) -> Runtime:
+    def _runtime(self) -> Runtime:
         spec = self.spec
-        if self._runtime_name == "inline" or isinstance(store, MemoryStore):
+        store = self._memory if self._out is None else Hdf5Store(self._out)
+        if self._runtime_name == "inline":
             return InlineRuntime(spec.workers, spec.guardian, store)
         return RayRuntime(spec.workers, spec.guardian, store, address=self._address)
 
@@ -233,12 +247,11 @@ class Campaign:
         return Result(summary, self.state.recommendation, self.state, self._out)
 
     def finish_tracking(self, report: Path | None, summary: dict[str, Any]) -> str | None:
-        """Track report and summary and end the tracked runs; what was wrong with tracking, if anything."""
-        sink = getattr(self, "_sink", None)
-        if sink is None:
+        """Track report and summary and end the tracked runs; what was wrong, if anything."""
+        if self._sink is None:
             return None
         status = "FINISHED" if self.state.stopped is not None else "KILLED"
-        self.tracking_problem = sink.finish(report, summary, status=status)
+        self.tracking_problem = self._sink.finish(report, summary, status=status)
         return self.tracking_problem
 
 
@@ -246,10 +259,9 @@ def truth_of(spec: CampaignSpec) -> Truth | None:
     """The truth of a campaign; its configuration is what the twins were given."""
     if spec.truth is None:
         return None
-    shared = {"world_seed": None, "path": None}
-    for worker in spec.workers.values():
-        shared.update({k: v for k, v in worker.config.items() if k in shared})
-    return make_truth(spec.truth, **{k: v for k, v in shared.items() if v is not None})
+    shared = ("world_seed", "path")
+    given = {k: v for w in spec.workers.values() for k, v in w.config.items() if k in shared}
+    return make_truth(spec.truth, **{k: v for k, v in given.items() if v is not None})
 
 
 def spec_of_run(run: str | Path) -> CampaignSpec:

@@ -108,9 +108,7 @@ def _watch(campaign: Campaign, folder: Path) -> None:
     with LiveView(campaign.spec.name, console) as live:
         try:
             for event in campaign:
-                live.update(
-                    campaign.state, event.decision if isinstance(event, Decided) else None
-                )
+                live.update(campaign.state, event.decision if isinstance(event, Decided) else None)
         except KeyboardInterrupt:
             interrupted = True
     if interrupted and not campaign.seen:

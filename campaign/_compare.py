@@ -68,8 +68,12 @@ def compare(
 
 
 def _task(spec: CampaignSpec, policy: str, seed: int) -> str:
-    """The specification as JSON, with another policy and seed."""
+    """The specification as JSON, with another policy and seed, and without what may end it early.
+
+    A policy that stops early by its own judgement could not be told from one that never gets there.
+    """
     raw = spec.model_dump(mode="json") | {"policy": policy, "seed": seed}
+    raw["goal"]["worth_credits"] = None
     for worker in raw["workers"].values():
         if worker["config"].get("world_seed") == spec.seed:
             worker["config"]["world_seed"] = seed
@@ -94,7 +98,7 @@ def run_one(task: str) -> dict[str, Any]:
         hours_to_95=hours,
         cost_credits=result.state.spent_credits,
         elapsed_h=result.state.now_h,
-        regret=score.regret if score else float(1e12),
+        regret=score.regret if score else 1e12,
         gain=score.gain if score else 0.0,
         stop_reason=result.state.stopped or "",
         wall_s=float(result.summary["wall_s"]),

@@ -1,13 +1,14 @@
 """The one decision cycle.
 
-An event is written to the journal before anything acts on it. The policy looks at the state, which is a
-fold over the journal; the guardian looks at every action; what is allowed goes to its worker; what comes
-back is an event again. Nothing else happens here.
+An event is written to the journal before anything acts on it. The policy looks at the state, which
+is a fold over the journal; the guardian looks at every action; what is allowed goes to its worker;
+what comes back is an event again. Nothing else happens here.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import final
 
 from ..agents import Runtime
@@ -35,7 +36,8 @@ Write = Callable[..., object]
 """Makes events durable: ``write(*events)`` returns when they are on the disk."""
 
 _POLL_S = 0.5
-_MAX_REFUSALS = 25
+_DEAD_END = 25
+"""So many refusals, or failures, one after the other, and going on is pointless."""
 
 
 @final
@@ -61,66 +63,72 @@ class Loop:
         self._clock = clock
         self._write = write
         self._due: list[Observation] = []
-        self._refusals = 0
 
     def events(self) -> Iterator[Event]:
         """Run, and yield each event after it is safe and taken in."""
         while self.state.stopped is None:
-            decision = self._policy.decide(self.state)
+            decision = self._decide()
             match decision.kind:
                 case "act" | "close":
                     yield from self._carry_out(decision)
                 case "wait" | "stop" if self.state.running:
                     yield from self._await_results()
                 case "wait":
-                    raise RuntimeError(f"policy {self._policy.name!r} waits for nothing: {decision}")
+                    raise RuntimeError(
+                        f"policy {self._policy.name!r} waits for nothing: {decision}"
+                    )
                 case "stop":
                     yield from self._stop(decision)
 
+    def _decide(self) -> Decision:
+        """What the policy says, unless all that was tried lately came to nothing."""
+        reason = dead_end(self.state)
+        if reason is None:
+            return self._policy.decide(self.state)
+        return Decision(number=self.state.decisions, kind="stop", reason=reason)
+
     def _record(self, *events: Event) -> Iterator[Event]:
+        """All of them are on the disk and in the state before the first is shown to anybody."""
         self._write(*events)
         for event in events:
             self.state.apply(event)
-            yield event
+        yield from events
 
     def _carry_out(self, decision: Decision) -> Iterator[Event]:
         """Journal the decision with what became of its actions, then hand these over."""
         hour = self._clock.now_h()
         events: list[Event] = [Decided(hour=hour, decision=decision)]
         issued: list[tuple[Issued, Step]] = []
+        ahead = replace(self.state, running=dict(self.state.running))
         for action in decision.actions:
             step = self.state.workflow.step(action.step)
             commitment = self.state.commitment(action)
-            refusal = self._refusal(action, step, commitment, hour)
+            refusal = self._refusal(ahead, action, step, commitment, hour)
             if refusal is not None:
                 events.append(refusal)
                 continue
-            worker = self.state.free_worker(step.needs)
+            worker = ahead.free_worker(step, action.target)
             if worker is None:
-                raise RuntimeError(f"policy {self._policy.name!r} gave {action.step} to a busy worker")
+                raise RuntimeError(
+                    f"policy {self._policy.name!r} gave {action.step} to a busy worker"
+                )
             item = Issued(hour=hour, action=action, worker=worker, commitment=commitment)
             issued.append((item, step))
             events.append(item)
+            ahead.running[action.id] = item
+            ahead.samples_begun += commitment.samples
         yield from self._record(*events)
         for item, step in issued:
             self._runtime.submit(item, step)
-        self._refusals = 0 if issued or not decision.actions else self._refusals + 1
-        if self._refusals >= _MAX_REFUSALS:
-            last = list(self.state.refused.values())[-1]
-            yield from self._stop(
-                decision.model_copy(
-                    update={
-                        "reason": f"{_MAX_REFUSALS} proposals in a row were refused, the last by "
-                        f"{last.by}: {last.reason}"
-                    }
-                )
-            )
 
     def _refusal(
-        self, action: Action, step: Step, commitment: Commitment, hour: float
+        self, ahead: State, action: Action, step: Step, commitment: Commitment, hour: float
     ) -> Refused | None:
-        """Budgets are checked here once more, whoever decided; then the guardian is asked."""
-        if not self.state.affordable(commitment, self._open(action)):
+        """Budgets are checked here once more, whoever decided; then the guardian is asked.
+
+        ``ahead`` is the state with the earlier actions of the same decision already running.
+        """
+        if not ahead.affordable(commitment, self._open(action)):
             reason = f"commitment of {commitment.credits:.4g} credits breaks a hard limit"
             return Refused(hour=hour, action_id=action.id, by="budget", reason=reason)
         verdict = self._runtime.review(action, step, commitment)
@@ -144,7 +152,7 @@ class Loop:
             self._clock.advance_to(observation.end_h)
             hour = max(self._clock.now_h(), observation.end_h)
             yield from self._record(Observed(hour=hour, observation=observation))
-            if observation.failure is None and (observation.values or observation.grids):
+            if _is_informative(observation):
                 yield from self._assess()
 
     def _assess(self) -> Iterator[Event]:
@@ -153,26 +161,33 @@ class Loop:
             return
         spent = self.state.spent_credits
         hour = self.state.now_h
-        yield from self._record(
-            Assessed(hour=hour, credits=spent, recommendation=recommendation)
-        )
+        yield from self._record(Assessed(hour=hour, credits=spent, recommendation=recommendation))
+
+    def assess_after(self, last: Event) -> Iterator[Event]:
+        """After a crash: the assessment that should have followed the last event, if one should."""
+        if isinstance(last, Observed) and _is_informative(last.observation):
+            yield from self._assess()
 
     def _stop(self, decision: Decision) -> Iterator[Event]:
-        for session in list(self.state.open_sessions()):
+        """Close what is open and stop, written at once: a campaign is over or it is not."""
+        hour = self._clock.now_h()
+        events: list[Event] = []
+        for session in self.state.open_sessions():
             closing = Decision(
-                number=self.state.decisions,
+                number=self.state.decisions + len(events),
                 kind="close",
                 tier="session",
                 session=session,
                 reason="the campaign stops",
             )
-            yield from self._record(Decided(hour=self._clock.now_h(), decision=closing))
+            events.append(Decided(hour=hour, decision=closing))
+        number = self.state.decisions + len(events)
         last = decision.model_copy(
-            update={"number": self.state.decisions, "kind": "stop", "actions": (), "grant": None}
+            update={"number": number, "kind": "stop", "actions": (), "grant": None}
         )
-        hour = self._clock.now_h()
         recommendation = self._policy.recommend(self.state)
         yield from self._record(
+            *events,
             Decided(hour=hour, decision=last),
             Stopped(hour=hour, reason=decision.reason, recommendation=recommendation),
         )
@@ -180,8 +195,9 @@ class Loop:
     def reissue(self, replayable: Callable[[str], bool]) -> Iterator[Event]:
         """After a crash: give out again what was running, where that is harmless.
 
-        A twin or computation gives the same result for the same action. Anything else may or may not
-        have happened: it is observed as uncertain, charged at its cap, and never repeated by itself.
+        A twin or computation gives the same result for the same action. Anything else may or may
+        not have happened: it is observed as uncertain, charged at its cap, and never repeated by
+        itself.
         """
         for issued in list(self.state.running.values()):
             step = self.state.workflow.step(issued.action.step)
@@ -202,6 +218,23 @@ class Loop:
                 ),
             )
             yield from self._record(Observed(hour=self._clock.now_h(), observation=observation))
+
+
+def dead_end(state: State) -> str | None:
+    """Why going on is pointless, if so: only refusals, or only failures, for a while."""
+    tried = list(state.actions)[-_DEAD_END:]
+    if len(tried) == _DEAD_END and all(i in state.refused for i in tried):
+        last = state.refused[tried[-1]]
+        return f"{_DEAD_END} proposals in a row were refused, the last by {last.by}: {last.reason}"
+    failures = [o.failure for o in state.observations[-_DEAD_END:] if o.failure is not None]
+    if len(failures) == _DEAD_END:
+        return f"{_DEAD_END} actions in a row failed, the last: {failures[-1].message}"
+    return None
+
+
+def _is_informative(observation: Observation) -> bool:
+    """Whether it carries numbers that a belief takes in."""
+    return observation.failure is None and bool(observation.values or observation.grids)
 
 
 def offers_by_capability(

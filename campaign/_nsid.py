@@ -19,8 +19,18 @@ _CHANNEL = "Measurement_000/Channel_000"
 _NSID_VERSION = "0.0.7"
 """The version of the NSID file convention (as pyNSID numbers it) that the files follow."""
 _SIDPY_KINDS = frozenset(
-    "UNKNOWN SPECTRUM LINE_PLOT LINE_PLOT_FAMILY IMAGE IMAGE_MAP IMAGE_STACK SPECTRAL_IMAGE"
-    " IMAGE_4D POINT_CLOUD".split()
+    [
+        "UNKNOWN",
+        "SPECTRUM",
+        "LINE_PLOT",
+        "LINE_PLOT_FAMILY",
+        "IMAGE",
+        "IMAGE_MAP",
+        "IMAGE_STACK",
+        "SPECTRAL_IMAGE",
+        "IMAGE_4D",
+        "POINT_CLOUD",
+    ]
 )
 
 

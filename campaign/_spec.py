@@ -16,6 +16,8 @@ from ..workflow import (
     Design,
     Goal,
     Inventory,
+    LocateBoundary,
+    Maximize,
     Name,
     Record,
     Sample,
@@ -27,7 +29,7 @@ from ..workflow import (
     Workflow,
 )
 
-_BUILT_IN = "scenarios"
+_BUILT_IN = resources.files(__name__.rpartition(".")[0]).joinpath("scenarios")
 
 
 class Specimen(Record):
@@ -89,10 +91,8 @@ class CampaignSpec(Record):
 
 def built_in_names() -> list[str]:
     """Names of the campaigns that come with the package."""
-    folder = resources.files(__package__).joinpath(_BUILT_IN)
-    return sorted(
-        f.name.removesuffix(".yaml") for f in folder.iterdir() if f.name.endswith(".yaml")
-    )
+    names = [f.name for f in _BUILT_IN.iterdir()]
+    return sorted(name.removesuffix(".yaml") for name in names if name.endswith(".yaml"))
 
 
 def load_spec(
@@ -122,7 +122,7 @@ def load_spec(
         raw["policy"] = policy
     if goal is not None:
         raw["goal"] = _named_goal(raw, goal)
-    if budget:
+    if budget and isinstance(raw.get("budget", {}), dict):
         raw["budget"] = {**raw.get("budget", {}), **budget}
     _fill_in(raw, data)
     spec = _validated(raw, str(source))
@@ -143,6 +143,7 @@ def check_spec(spec: CampaignSpec) -> None:
     SpecError, BudgetError, DesignSpaceError
     """
     make_policy(spec.policy, spec.workflow, spec.goal)
+    _check_goal(spec)
     state = spec.initial_state()
     final = spec.workflow.producer(spec.goal.quantity)
     specimen = next(iter(spec.specimens), "?new")
@@ -158,6 +159,26 @@ def check_spec(spec: CampaignSpec) -> None:
             "add one of the two",
         )
     _check_budget(spec, chain)
+
+
+def _check_goal(spec: CampaignSpec) -> None:
+    """Whether the goal's variable, or its only specimen, is there."""
+    goal, names = spec.goal, spec.workflow.space.names
+    if isinstance(goal, LocateBoundary) and goal.variable not in names:
+        raise SpecError(
+            f"campaign {spec.name!r}",
+            f"a boundary along {goal.variable!r}",
+            f"one of the variables {list(names)}",
+            "correct goal.variable",
+        )
+    sites = [s.sites for s in spec.specimens.values()]
+    if isinstance(goal, Maximize) and goal.over == "positions" and sites != [1]:
+        raise SpecError(
+            f"campaign {spec.name!r}",
+            f"a goal over positions and {len(sites)} specimens with {sum(sites)} sites",
+            "one specimen with one site",
+            "list exactly one under 'specimens', or set goal.over to 'designs'",
+        )
 
 
 def _check_budget(spec: CampaignSpec, chain: tuple[Step, ...]) -> None:
@@ -191,8 +212,7 @@ def _check_budget(spec: CampaignSpec, chain: tuple[Step, ...]) -> None:
 def _read(source: str | Path) -> dict[str, Any]:
     names = built_in_names()
     if str(source) in names:
-        folder = resources.files(__package__).joinpath(_BUILT_IN)
-        text = folder.joinpath(f"{source}.yaml").read_text("utf-8")
+        data = _BUILT_IN.joinpath(f"{source}.yaml").read_bytes()
     else:
         path = Path(source)
         if not path.is_file():
@@ -202,10 +222,10 @@ def _read(source: str | Path) -> dict[str, Any]:
                 f"a YAML file or one of {names}",
                 "correct the name or path",
             )
-        text = path.read_text("utf-8")
+        data = path.read_bytes()
     try:
-        raw = yaml.safe_load(text)
-    except yaml.YAMLError as error:
+        raw = yaml.safe_load(data.decode("utf-8"))
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise SpecError(
             f"campaign {str(source)!r}",
             f"text that is not YAML ({str(error).splitlines()[0]})",
@@ -224,8 +244,9 @@ def _read(source: str | Path) -> dict[str, Any]:
 
 def _named_goal(raw: dict[str, Any], name: str) -> dict[str, Any]:
     """One of the campaign's other goals, or its own by its kind."""
-    own = raw.get("goal") or {}
-    known = {own.get("kind"): own, **(raw.get("goals") or {})}
+    own, others = raw.get("goal"), raw.get("goals")
+    known = {own.get("kind"): own} if isinstance(own, dict) else {}
+    known |= others if isinstance(others, dict) else {}
     if name not in known:
         raise SpecError(
             f"campaign {raw.get('name', '?')!r}",
