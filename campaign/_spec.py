@@ -262,18 +262,23 @@ def _fill_in(raw: dict[str, Any], data: str | Path | None) -> None:
     workers = raw.get("workers")
     for worker in workers.values() if isinstance(workers, dict) else ():
         config = worker.get("config") if isinstance(worker, dict) else None
-        for key, value in config.items() if isinstance(config, dict) else ():
-            if value == "$seed":
-                config[key] = raw["seed"]
-            elif value == "$data":
-                if data is None:
-                    raise SpecError(
-                        f"campaign {raw.get('name', '?')!r}",
-                        "no data",
-                        raw.get("needs_data", "") or "a path",
-                        "give the path with --data PATH",
-                    )
-                config[key] = str(Path(data).absolute())
+        if isinstance(config, dict):
+            config.update({key: _filled(value, raw, data) for key, value in config.items()})
+
+
+def _filled(value: Any, raw: dict[str, Any], data: str | Path | None) -> Any:
+    if value == "$seed":
+        return raw["seed"]
+    if value != "$data":
+        return value
+    if data is None:
+        raise SpecError(
+            f"campaign {raw.get('name', '?')!r}",
+            "no data",
+            raw.get("needs_data", "") or "a path",
+            "give the path with --data PATH",
+        )
+    return str(Path(data).absolute())
 
 
 def _validated(raw: dict[str, Any], who: str) -> CampaignSpec:

@@ -85,9 +85,8 @@ def fit_kernel(x: Matrix, y: Vector, noise: Vector | None, variance: float = 1.0
         fit_gpytorch_mll(ExactMarginalLogLikelihood(model.likelihood, model))
     except ModelFittingError:
         return prior
-    return Matern52(
-        base.lengthscale.detach().numpy().ravel().copy(), float(scaled.outputscale.item())
-    )
+    lengthscales = base.lengthscale.detach().numpy().ravel().copy()
+    return Matern52(lengthscales, float(torch.as_tensor(scaled.outputscale).detach()))
 
 
 @final

@@ -37,7 +37,8 @@ class HierarchicalPlanner:
             if state.workflow.step(i.action.step).makes is not None
             or state.workflow.step(i.action.step).acts_on == "design"
         )
-        key = (id(state), len(state.observations), tuple(state.inventory.samples), growing)
+        refused = len(state.refused)
+        key = (id(state), len(state.observations), tuple(state.inventory.samples), growing, refused)
         if self._cached is None or self._cached[0] != key:
             self._cached = (key, make_view(state, self._goal, self._quantities))
         return self._cached[1]

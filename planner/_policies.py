@@ -17,6 +17,12 @@ def policy_names(goal: Goal) -> tuple[str, ...]:
     return OVER_DESIGNS if over == "designs" else OVER_POSITIONS
 
 
+def consumed(workflow: Workflow, quantity: str) -> tuple[str, ...]:
+    """The quantity with the scalars that it cannot be had without; no other source of it."""
+    parents = [q for p in workflow.parents(quantity) for q in consumed(workflow, p)]
+    return (*dict.fromkeys(parents), quantity)
+
+
 def make_policy(name: str, workflow: Workflow, goal: Goal) -> Policy:
     """A policy by its name.
 
@@ -48,7 +54,7 @@ def make_policy(name: str, workflow: Workflow, goal: Goal) -> Policy:
         case "random":
             return RandomSearch(workflow, goal)
         case "single-source":
-            policy = HierarchicalPlanner(workflow, goal, (goal.quantity,))
+            policy = HierarchicalPlanner(workflow, goal, consumed(workflow, goal.quantity))
             policy.name = name
             return policy
         case _:
