@@ -1,6 +1,6 @@
-"""Policies to compare with: a fixed workflow and random choices, on the same agents and budgets.
+"""Policies to compare with: a fixed workflow, random choices, and the dear test alone.
 
-Both recommend from the same belief as the planner, given what they measured: what is compared is what
+The first two recommend from the same belief as the planner, given what they measured: what is compared is what
 they chose to measure, nothing else.
 """
 
@@ -26,10 +26,12 @@ from ..workflow import (
     Step,
     Target,
     Workflow,
+    place_of,
 )
 from ._belief import relevant_quantities
 from ._build import build_action
 from ._follow_up import close, follow_up, unreduced
+from ._hierarchy import HierarchicalPlanner
 from ._options import MAX_FAILURES, refused_before
 from ._positions import PositionBelief, features_of, measured_of, scalar_behind
 from ._view import make_view, recommend_from
@@ -166,9 +168,7 @@ class Scripted(ABC):
             return None
         held = {s.grant.sample for s in state.open_sessions().values()}
         for sample in state.inventory.samples.values():
-            if sample.id in held or any(
-                self._open_screen(state, sample, i) for i in self.screened(state, sample)
-            ):
+            if sample.id in held or self._unfinished(state, sample):
                 continue
             for site in self.tested(state, sample):
                 status = state.inventory.status((sample.id, site, ()))
@@ -207,10 +207,10 @@ class Scripted(ABC):
 
     def _next_chain(self, state: State) -> Decision | None:
         """In workflows without samples: all steps of one design, then the next design."""
-        if state.running:
+        if state.running or self._final.acts_on != "design":
             return None
         finals = sum(a.step == self._final.name for a in state.actions.values())
-        design = self.next_design(state, finals)
+        design = self.next_design(state, finals + self._given_up(state))
         if design is None:
             return None
         target = Target(design=design)
@@ -219,6 +219,19 @@ class Scripted(ABC):
         if not self._can(state, step, action, None):
             return None
         return self._act(state, action, f"design {finals + 1} of the plan")
+
+    def _given_up(self, state: State) -> int:
+        """Designs whose last step was never reached: one before it was refused or keeps failing."""
+        lost = {
+            place_of(state.actions[i].target, "design")
+            for i in state.refused
+            if state.actions[i].step != self._final.name
+        }
+        for place, status in state.inventory.places.items():
+            failed = [n for step, n in status.failures.items() if step != self._final.name]
+            if max(failed, default=0) >= MAX_FAILURES:
+                lost.add(place)
+        return len(lost)
 
     def _can(self, state: State, step: Step, action: Action, session: str | None) -> bool:
         commitment: Commitment = state.commitment(action)
@@ -293,3 +306,44 @@ class RandomSearch(Scripted):
 
     def tested(self, state: State, sample: Sample) -> Sequence[int]:
         return self._order(state, sample)[:2]
+
+
+@final
+class _SpaceFilling(Scripted):
+    """As many spread samples as the space has dimensions, two sites tested on each."""
+
+    name = "single-source"
+
+    def next_design(self, state: State, number: int) -> Design | None:
+        space = state.workflow.space
+        if number >= max(space.dim, 2):
+            return None
+        return space.decode(space.sobol(8, seed=state.seed))[number]
+
+    def screened(self, state: State, sample: Sample) -> Sequence[int]:
+        return ()
+
+    def tested(self, state: State, sample: Sample) -> Sequence[int]:
+        sites = len(sample.sites)
+        return sorted({sites // 4, (3 * sites) // 4})
+
+
+@final
+class SingleSource:
+    """Bayesian optimization on the goal's own measurement alone, whatever it costs.
+
+    A space-filling start, then the planner's own values on a belief that sees nothing else.
+    """
+
+    name = "single-source"
+
+    def __init__(self, workflow: Workflow, goal: Goal) -> None:
+        self._start = _SpaceFilling(workflow, goal)
+        self._search = HierarchicalPlanner(workflow, goal, (goal.quantity,))
+
+    def decide(self, state: State) -> Decision:
+        decision = self._start.decide(state)
+        return self._search.decide(state) if decision.kind == "stop" else decision
+
+    def recommend(self, state: State) -> Recommendation:
+        return self._search.recommend(state)

@@ -11,8 +11,12 @@ from ..workflow import Action, ArrayRef, State, Step, Target
 
 def next_sample_id(state: State) -> str:
     """The name of the next sample to be made; specimens given at the start keep theirs."""
-    made = sum(state.workflow.step(a.step).makes is not None for a in state.actions.values())
-    return f"S{made + 1:03d}"
+    begun = [a for a in state.actions.values() if state.workflow.step(a.step).makes is not None]
+    taken = {*state.inventory.samples, *(a.target.sample for a in begun)}
+    number = len(begun) + 1
+    while f"S{number:03d}" in taken:
+        number += 1
+    return f"S{number:03d}"
 
 
 def build_action(

@@ -124,7 +124,8 @@ class PositionSearch:
         rate = state.sessions[session].grant.reservation_rate
         if self._use != "random" and len(taken) >= 6 and gain / max(price, 1e-9) < rate:
             reason = (
-                f"the best position is worth {gain / price:.2g} per credit, less than {rate:.2g}"
+                f"the best position is worth {gain / max(price, 1e-9):.2g} per credit, "
+                f"less than {rate:.2g}"
             )
             return close(state, session, reason)
         action = build_action(
