@@ -22,9 +22,9 @@ TARGET = 0.95
 class Comparison(Record):
     """What one policy did with one seed.
 
-    ``reached`` says whether the recommendation at the end has at least :data:`TARGET` of the gain from
-    a typical design to the best; ``cost_to_95`` and ``hours_to_95`` are spent credits and hours from
-    which on the recommendation kept that to the end (None if it never did).
+    ``reached`` says whether the recommendation at the end has at least :data:`TARGET` of the gain
+    from a typical design to the best; ``cost_to_95`` and ``hours_to_95`` are spent credits and
+    hours from which on the recommendation kept that to the end (None if it never did).
     """
 
     policy: str

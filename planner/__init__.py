@@ -1,6 +1,8 @@
-"""The decision core: beliefs, values, prices, tiers. No instruments, no agents, no input or output."""
+"""The decision core: beliefs, values, prices, tiers. No instruments, no agents, no input or
+output.
+"""
 
-from ._baselines import FixedWorkflow, RandomSearch
+from ._baselines import FixedWorkflow, RandomSearch, SingleSource
 from ._belief import Belief, belief_from, relevant_quantities
 from ._hierarchy import HierarchicalPlanner
 from ._planner import Planner
@@ -25,6 +27,7 @@ __all__ = [
     "Prices",
     "Probe",
     "RandomSearch",
+    "SingleSource",
     "View",
     "Worlds",
     "belief_from",

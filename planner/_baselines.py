@@ -1,7 +1,7 @@
 """Policies to compare with: a fixed workflow, random choices, and the dear test alone.
 
-The first two recommend from the same belief as the planner, given what they measured: what is compared is what
-they chose to measure, nothing else.
+The first two recommend from the same belief as the planner, given what they measured: what is
+compared is what they chose to measure, nothing else.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from ..workflow import (
     Workflow,
     place_of,
 )
-from ._belief import relevant_quantities
+from ._belief import consumed, relevant_quantities
 from ._build import build_action
 from ._follow_up import close, follow_up, unreduced
 from ._hierarchy import HierarchicalPlanner
@@ -261,8 +261,9 @@ def _site(sample: Sample, site: int) -> Target:
 class FixedWorkflow(Scripted):
     """What a careful human would do: a grid of samples, everything measured on each.
 
-    Two levels of every variable at a quarter and three quarters of its range, then the centre, then
-    three levels; the order within a grid is shuffled by the seed so that an early end is not biased.
+    Two levels of every variable at a quarter and three quarters of its range, then the centre,
+    then three levels; the order within a grid is shuffled by the seed so that an early end is not
+    biased.
     """
 
     name = "fixed"
@@ -339,7 +340,7 @@ class SingleSource:
 
     def __init__(self, workflow: Workflow, goal: Goal) -> None:
         self._start = _SpaceFilling(workflow, goal)
-        self._search = HierarchicalPlanner(workflow, goal, (goal.quantity,))
+        self._search = HierarchicalPlanner(workflow, goal, consumed(workflow, goal.quantity))
 
     def decide(self, state: State) -> Decision:
         decision = self._start.decide(state)

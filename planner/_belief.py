@@ -2,8 +2,9 @@
 
 Together the quantities are a network of functions (Astudillo & Frazier 2021). A quantity that is
 another source of the same property is the next cheaper source times an uncertain factor plus a
-Gaussian process (Kennedy & O'Hagan 2000): a source that does not correlate gets a factor near zero and
-is dropped. A theory's ensemble is the cheapest source; its members differ from world to world.
+Gaussian process (Kennedy & O'Hagan 2000): a source that does not correlate gets a factor near
+zero and is dropped. A theory's ensemble is the cheapest source; its members differ from world to
+world.
 """
 
 from __future__ import annotations
@@ -67,7 +68,9 @@ class Node:
 
 
 def _refit_count(n: int) -> int:
-    """The number of data at the last scheduled refit: every point up to 8, then every fifth more."""
+    """The number of data at the last scheduled refit: every point up to 8, then every fifth
+    more.
+    """
     due = min(n, 8)
     while int(due * 1.2) + 1 <= n and due >= 8:
         due = int(due * 1.2) + 1
@@ -94,7 +97,8 @@ class Belief:
     # -- structure --------------------------------------------------------------------------------
 
     def regressors(self, quantity: str) -> tuple[str, ...]:
-        """Linear inputs: scalars the step consumes, and the nearest cheaper source that is known of.
+        """Linear inputs: scalars the step consumes, and the nearest cheaper source that is known
+        of.
 
         A theory that has not been simulated yet is skipped.
         """
@@ -200,7 +204,9 @@ class Belief:
     # -- asking -----------------------------------------------------------------------------------
 
     def mean(self, quantity: str, x: Matrix) -> Vector:
-        """Plug-in mean (n,) at unit designs (n, dim), in the quantity's unit; exact for linear sources."""
+        """Plug-in mean (n,) at unit designs (n, dim), in the quantity's unit; exact for linear
+        sources.
+        """
         if self.is_theory(quantity) and quantity in self.grids:
             return self.theory_members(quantity, x).mean(0)
         node = self.node(quantity)
@@ -296,6 +302,12 @@ def relevant_quantities(workflow: Workflow, goal: str) -> tuple[str, ...]:
             wanted.update(workflow.parents(quantity))
             wanted.update(workflow.cheaper(quantity))
     return tuple(q for q in workflow.scalars if q in wanted)
+
+
+def consumed(workflow: Workflow, quantity: str) -> tuple[str, ...]:
+    """The quantity with the scalars that it cannot be had without; no other source of it."""
+    parents = [q for p in workflow.parents(quantity) for q in consumed(workflow, p)]
+    return (*dict.fromkeys(parents), quantity)
 
 
 def belief_from(state: State, quantities: Sequence[str]) -> Belief:

@@ -28,7 +28,9 @@ def build_action(
     parameters: dict[str, Any] | None = None,
     offset: int = 0,
 ) -> Action:
-    """The action number ``state.actions_numbered + offset``, with the arrays and numbers it needs."""
+    """The action number ``state.actions_numbered + offset``, with the arrays and numbers it
+    needs.
+    """
     number = state.actions_numbered + offset
     if step.makes is not None and target.sample is None:
         target = target.model_copy(update={"sample": next_sample_id(state)})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import final
 
 from ..workflow import Decision, Goal, Grant, State
@@ -15,14 +16,20 @@ from ._options import (
     site_options,
     theory_options,
 )
-from ._view import Site, View, goal_unit
+from ._view import Site, View, confirming, goal_unit
 from ._worlds import Probe
 
 _PATIENCE = 0.3
-"""A free worker takes a lesser option only if its index is at least this share of the best one's."""
+"""A free worker takes a lesser option only if its index is at least this share of the best
+one's.
+"""
 
 _GRANT_MARGIN = 1.6
 """A session's cap over the expected price of its plan."""
+
+
+_TELLING = 0.05
+"""A confirmation must lower the recommended value's standard deviation by this share at least."""
 
 
 @final
@@ -39,6 +46,9 @@ class CampaignTier:
         options.sort(key=lambda o: -o.index)
         alternatives = options[:6]
         worthwhile = [o for o in options if self._worth_it(o)]
+        if not worthwhile:
+            worthwhile = self._confirmations(view)
+            alternatives = worthwhile[:6] or alternatives
         affordable = [o for o in worthwhile if self._affordable(state, o)]
         for option in affordable:
             if option.index < _PATIENCE * affordable[0].index:
@@ -57,14 +67,31 @@ class CampaignTier:
     def options(self, view: View) -> list[Option]:
         """All options of this tier on a view."""
         pending = pending_probes(view)
-        free_sites = [s for s in view.sites if not self._held(view.state, s[0])]
         return [
             *self._library_options(view, pending),
             *session_options(view, pending),
-            *site_options(view, self._test_quantities(view), free_sites),
+            *site_options(view, self._test_quantities(view), self._free_sites(view)),
             *theory_options(view),
             *design_options(view),
         ]
+
+    def _confirmations(self, view: View) -> list[Option]:
+        """Tests that make the recommended value more certain, where the goal asks for that."""
+        doubt = confirming(view, self.goal)
+        if doubt is None:
+            return []
+        spread = doubt.objective.ceiling()
+        options = [
+            *library_options(doubt, []),
+            *site_options(doubt, self._test_quantities(doubt), self._free_sites(doubt)),
+            *design_options(doubt),
+        ]
+        telling = [o for o in options if o.value > _TELLING * spread]
+        telling = [replace(o, label=f"to confirm the recommendation, {o.label}") for o in telling]
+        return sorted(telling, key=lambda o: -o.index)
+
+    def _free_sites(self, view: View) -> list[Site]:
+        return [s for s in view.sites if not self._held(view.state, s[0])]
 
     def _library_options(self, view: View, pending: list[Probe]) -> list[Option]:
         """New samples; kept while neither the view nor what is pending changes."""
@@ -130,8 +157,9 @@ class CampaignTier:
     def _grant(self, state: State, session: str, option: Option, others: list[Option]) -> Grant:
         """A cap on the plan's price and the rate of the best that could be done elsewhere.
 
-        A session that was opened because its instrument would have stood idle, while something better
-        waits for another worker, is held to the same lower standard by which it was opened.
+        A session that was opened because its instrument would have stood idle, while something
+        better waits for another worker, is held to the same lower standard by which it was
+        opened.
         """
         rate = max((o.index for o in others if o.kind != "theory"), default=0.0)
         if rate > option.index:
@@ -162,7 +190,10 @@ class CampaignTier:
         best = options[0]
         if not worthwhile:
             worth = (self.goal.worth_credits or 0.0) * best.value
-            return f"the best option, {best.label}, costs {best.cost:.0f} credits and is worth {worth:.0f}"
+            return (
+                f"the best option, {best.label}, costs {best.cost:.0f} credits "
+                f"and is worth {worth:.0f}"
+            )
         if not affordable:
             return (
                 f"the budget is used up: {worthwhile[0].label} would cost "

@@ -11,8 +11,8 @@ from ._options import MAX_FAILURES, Option
 def unreduced(state: State, sample: Sample) -> Iterator[tuple[Step, Target]]:
     """Analysis and real-time steps whose arrays are there and that nobody has run on them yet.
 
-    A step that could make nothing of its arrays waits for new ones; one whose worker failed is tried
-    again a few times.
+    A step that could make nothing of its arrays waits for new ones; one whose worker failed is
+    tried again a few times.
     """
     for site, design in enumerate(sample.sites):
         target = Target(design=design, sample=sample.id, site=site)

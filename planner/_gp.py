@@ -1,4 +1,6 @@
-"""Gaussian processes: hyperparameters by BoTorch, posteriors and sample paths by NumPy in float64."""
+"""Gaussian processes: hyperparameters by BoTorch, posteriors and sample paths by NumPy in
+float64.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +21,9 @@ _JITTER = 1e-8
 @final
 @dataclass(frozen=True)
 class Matern52:
-    """Matérn kernel with nu = 5/2 and one length scale per input (Rasmussen & Williams 2006, eq. 4.17)."""
+    """Matérn kernel with nu = 5/2 and one length scale per input (Rasmussen & Williams 2006,
+    eq. 4.17).
+    """
 
     lengthscales: Vector
     variance: float
@@ -43,7 +47,9 @@ class Matern52:
 
 
 def default_kernel(dim: int, variance: float = 1.0) -> Matern52:
-    """The prior's kernel: length scales that grow with the root of the dimension (Hvarfner et al. 2024)."""
+    """The prior's kernel: length scales that grow with the root of the dimension (Hvarfner et
+    al. 2024).
+    """
     return Matern52(np.full(dim, 0.4 * np.sqrt(max(dim, 1))), variance)
 
 
@@ -127,8 +133,9 @@ class Process:
     ) -> Matrix:
         """Antithetic posterior sample paths (S, m) at z (m, d) or, per path, (S, m, d).
 
-        Path s is conditioned on ``residuals[s]`` (n,); S is even, path s and s + S/2 mirror each other
-        around the posterior mean. Matheron's rule on random Fourier features (Wilson et al. 2020).
+        Path s is conditioned on ``residuals[s]`` (n,); S is even, path s and s + S/2 mirror each
+        other around the posterior mean. Matheron's rule on random Fourier features (Wilson et al.
+        2020).
         """
         shared = z.ndim == 2
         count = features or (1024 if shared else 192)

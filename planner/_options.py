@@ -1,9 +1,9 @@
 """Options: what could be done, what it would gain, what it costs.
 
-Each option is named after the quantity it is for; the action is the first step of its chain that is
-still open. Two estimates of the gain are made and the larger rate counts: the knowledge gradient of the
-next quantity over the price of the steps up to it, and the chain index, the gain of knowing the goal
-exactly over the price of all open steps up to the chain's end.
+Each option is named after the quantity it is for; the action is the first step of its chain that
+is still open. Two estimates of the gain are made and the larger rate counts: the knowledge
+gradient of the next quantity over the price of the steps up to it, and the chain index, the gain
+of knowing the goal exactly over the price of all open steps up to the chain's end.
 """
 
 from __future__ import annotations
@@ -27,7 +27,9 @@ _THEORY_RELIABILITY = 0.25
 
 @dataclass(frozen=True)
 class Option:
-    """One thing to do next. ``value`` is in the goal's unit; ``cost`` in credits, hours priced in."""
+    """One thing to do next. ``value`` is in the goal's unit; ``cost`` in credits, hours priced
+    in.
+    """
 
     label: str
     kind: str
@@ -91,7 +93,9 @@ def plan_price(view: View, step: Step, targets: Sequence[Target]) -> Price:
 
 
 def option_cost(view: View, price: Price, first: Step) -> float:
-    """Credits with hours, including the wait for the first step's worker, at the value of an hour."""
+    """Credits with hours, including the wait for the first step's worker, at the value of an
+    hour.
+    """
     hours = price.hours + view.prices.wait_h(first)
     return Price(price.credits, hours).at(view.state.budget.credits_per_hour)
 

@@ -100,9 +100,9 @@ class Planner:
     ) -> None:
         """Tell what came of a suggested action.
 
-        Values are numbers, (number, standard deviation) or estimates; a missing standard deviation is
-        the step's declared noise. Cost and hours default to the step's medians. ``failure`` says that
-        it did not work, and why.
+        Values are numbers, (number, standard deviation) or estimates; a missing standard
+        deviation is the step's declared noise. Cost and hours default to the step's medians.
+        ``failure`` says that it did not work, and why.
 
         Raises
         ------

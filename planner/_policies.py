@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ..workflow import Goal, Maximize, Policy, SpecError, Workflow
-from ._baselines import FixedWorkflow, RandomSearch
+from ._baselines import FixedWorkflow, RandomSearch, SingleSource
 from ._hierarchy import HierarchicalPlanner
 from ._position_search import PositionSearch
 
@@ -15,12 +15,6 @@ def policy_names(goal: Goal) -> tuple[str, ...]:
     """The policies that can pursue a goal."""
     over = goal.over if isinstance(goal, Maximize) else "designs"
     return OVER_DESIGNS if over == "designs" else OVER_POSITIONS
-
-
-def consumed(workflow: Workflow, quantity: str) -> tuple[str, ...]:
-    """The quantity with the scalars that it cannot be had without; no other source of it."""
-    parents = [q for p in workflow.parents(quantity) for q in consumed(workflow, p)]
-    return (*dict.fromkeys(parents), quantity)
 
 
 def make_policy(name: str, workflow: Workflow, goal: Goal) -> Policy:
@@ -54,8 +48,6 @@ def make_policy(name: str, workflow: Workflow, goal: Goal) -> Policy:
         case "random":
             return RandomSearch(workflow, goal)
         case "single-source":
-            policy = HierarchicalPlanner(workflow, goal, consumed(workflow, goal.quantity))
-            policy.name = name
-            return policy
+            return SingleSource(workflow, goal)
         case _:
             return HierarchicalPlanner(workflow, goal)

@@ -1,8 +1,9 @@
 """Inside a specimen: where to put the probe next.
 
-Local structure around every possible position is given as features (from an image); the property is a
-Gaussian process on them plus one on the place itself. The two are added, so a property that follows no
-structure is still interpolated, and one that does is predicted where nothing was measured.
+Local structure around every possible position is given as features (from an image); the property
+is a Gaussian process on them plus one on the place itself. The two are added, so a property that
+follows no structure is still interpolated, and one that does is predicted where nothing was
+measured.
 """
 
 from __future__ import annotations
@@ -137,7 +138,8 @@ class PositionBelief:
     def for_best(
         self, count: int, taken: Sequence[Position], rng: np.random.Generator
     ) -> tuple[tuple[Position, ...], float]:
-        """``count`` positions with the largest expected improvement, and the largest of these gains.
+        """``count`` positions with the largest expected improvement, and the largest of these
+        gains.
 
         While fewer than six values are known, positions are drawn at random instead.
         """

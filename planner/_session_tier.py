@@ -115,9 +115,9 @@ class SessionTier:
             value=option.value,
             price_credits=option.cost,
             index=option.index,
-            reason=f"{option.label} by {option.step.name}: expected gain {option.value:.3g} {unit} for "
-            f"{option.cost:.1f} credits, {option.index:.2g} per credit against a reservation rate "
-            f"of {rate:.2g}",
+            reason=f"{option.label} by {option.step.name}: expected gain {option.value:.3g} {unit} "
+            f"for {option.cost:.1f} credits, {option.index:.2g} per credit against a reservation "
+            f"rate of {rate:.2g}",
             alternatives=tuple(o.alternative() for o in others[:5]),
             expected=view.expected(option.probes[0].point),
         )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import final
 
 import numpy as np
@@ -250,8 +250,20 @@ def recommend_from(view: View, goal: Goal) -> Recommendation:
     return Recommendation(goal=goal, design=design, estimate=estimate, unit=unit)
 
 
+def confirming(view: View, goal: Goal) -> View | None:
+    """A view whose objective is certainty about the recommended value, where that is asked for."""
+    if not isinstance(goal, Maximize) or goal.confirm_std is None:
+        return None
+    leader = view.worlds.values[goal.quantity][:, _SPACE_POINTS : _SPACE_POINTS + 1]
+    if float(leader.std()) <= goal.confirm_std:
+        return None
+    return replace(view, objective=Certainty(view.worlds, leader))
+
+
 def goal_unit(state: State, goal: Goal) -> str:
-    """The unit of gains: the goal quantity's, or that of the variable along which a boundary lies."""
+    """The unit of gains: the goal quantity's, or that of the variable along which a boundary
+    lies.
+    """
     if isinstance(goal, LocateBoundary):
         space = state.workflow.space
         return space.variables[space.names.index(goal.variable)].unit

@@ -1,10 +1,11 @@
 """Possible worlds: joint draws of all quantities over a pool, and what a measurement would gain.
 
-A world is one draw of every quantity of the workflow at every point of a pool. Everything the planner
-wants to know is a regression over worlds: what the goal would be believed to be, had these quantities
-been measured at those points (the regression estimate of the expected value of sample information,
-Strong, Oakley & Brennan 2014). A regression over a finite number of worlds flatters itself, because
-the maximum finds the luck in the noise. So worlds come in two halves: one chooses, the other judges.
+A world is one draw of every quantity of the workflow at every point of a pool. Everything the
+planner wants to know is a regression over worlds: what the goal would be believed to be, had
+these quantities been measured at those points (the regression estimate of the expected value of
+sample information, Strong, Oakley & Brennan 2014). A regression over a finite number of worlds
+flatters itself, because the maximum finds the luck in the noise. So worlds come in two halves:
+one chooses, the other judges.
 """
 
 from __future__ import annotations
@@ -26,7 +27,9 @@ Indices = NDArray[np.int64]
 
 @dataclass(frozen=True)
 class Probe:
-    """A measurement that could be made: a quantity at a pool point with a noise standard deviation."""
+    """A measurement that could be made: a quantity at a pool point with a noise standard
+    deviation.
+    """
 
     quantity: str
     point: int
@@ -134,7 +137,9 @@ class Best(Objective):
         self._z *= 1.0 / np.sqrt(np.mean(self._z**2))
 
     def single(self, quantity: str, points: Indices, noise_std: float) -> Vector:
-        """Closed form for the linear-Gaussian change of mean, summed over quantiles of the outcome."""
+        """Closed form for the linear-Gaussian change of mean, summed over quantiles of the
+        outcome.
+        """
         y = self.worlds.values[quantity][:, points]
         variance = y.var(0) + noise_std**2
         scale = 1.0 / np.sqrt(np.maximum(variance, 1e-300))
@@ -198,8 +203,8 @@ class Best(Objective):
 class Certainty(Objective):
     """Know some numbers: gains are falls of their mean standard deviation.
 
-    ``features`` (S, K) are the numbers in each world: the goal's quantity over the space (explore) or
-    the place of a boundary (locate_boundary).
+    ``features`` (S, K) are the numbers in each world: the goal's quantity over the space
+    (explore) or the place of a boundary (locate_boundary).
     """
 
     def __init__(self, worlds: Worlds, features: Matrix) -> None:
@@ -213,7 +218,9 @@ class Certainty(Objective):
         return float(self._std.mean())
 
     def _fall(self, explained: Matrix, regressors: int) -> Vector:
-        """Fall of the mean std for explained shares (..., K), corrected for the number of regressors."""
+        """Fall of the mean std for explained shares (..., K), corrected for the number of
+        regressors.
+        """
         n = self.worlds.count
         share = 1.0 - (1.0 - explained) * (n - 1) / max(n - 1 - regressors, 1)
         return np.mean(self._std * (1.0 - np.sqrt(1.0 - np.clip(share, 0.0, 1.0))), axis=-1)
@@ -256,9 +263,11 @@ class Certainty(Objective):
 
 
 def crossings(values: Matrix, ticks: Vector, level: float) -> Vector:
-    """Where each row (S, K) over ascending ``ticks`` (K,) first falls below ``level`` of its maximum.
+    """Where each row (S, K) over ascending ``ticks`` (K,) first falls below ``level`` of its
+    maximum.
 
-    Searched from the maximum upwards, with linear interpolation; the last tick where it never falls.
+    Searched from the maximum upwards, with linear interpolation; the last tick where it never
+    falls.
     """
     top = values.argmax(1)
     limit = level * values.max(1)

@@ -15,12 +15,17 @@ from ._model import Name, NonNegative, Record
 
 
 class Maximize(Record):
-    """Find the design, or the probe position on a specimen, with the largest ``quantity``."""
+    """Find the design, or the probe position on a specimen, with the largest ``quantity``.
+
+    With ``confirm_std``, a campaign that finds nothing worth its price any more still measures what
+    makes the recommended value certain, until its standard deviation is below that.
+    """
 
     kind: Literal["maximize"] = "maximize"
     quantity: Name
     over: Literal["designs", "positions"] = "designs"
     worth_credits: float | None = Field(default=None, gt=0)
+    confirm_std: float | None = Field(default=None, gt=0)
 
 
 class Explore(Record):

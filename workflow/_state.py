@@ -183,8 +183,8 @@ class State:
     def free_worker(self, step: Step, target: Target | None = None) -> str | None:
         """The least loaded worker that can do the step on the target and has room, or None.
 
-        A mounted sample is measured where it is mounted, and an instrument with the sample of an open
-        session on it takes no other.
+        A mounted sample is measured where it is mounted, and an instrument with the sample of an
+        open session on it takes no other.
         """
         sample = None if target is None else self.inventory.samples.get(target.sample or "")
         able = [w for w in self.offers.get(step.needs, ()) if self._has_room(w)]
