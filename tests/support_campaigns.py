@@ -1,0 +1,235 @@
+"""Tiny campaigns: a hidden peak, a cheap look at it, a dear test of it, samples on request."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+from probewise.campaign import Campaign, CampaignSpec
+from probewise.planner import _belief, _view
+from probewise.planner._gp import default_kernel
+from probewise.workflow import (
+    Array,
+    Axis,
+    Design,
+    Estimate,
+    Event,
+    Failure,
+    Job,
+    Kind,
+    Offer,
+    Outcome,
+    Recommendation,
+    Score,
+    Step,
+    Worker,
+)
+
+DIE_AT = "SUPPORT_CAMPAIGNS_DIE_AT"
+"""Environment variable: the id of the action in which a worker kills its own process."""
+
+ENTRY_POINTS = """\
+[probewise.workers]
+peak-twin = support_campaigns:PeakTwin
+peak-device = support_campaigns:PeakDevice
+[probewise.truths]
+peak = support_campaigns:PeakTruth
+"""
+
+BEST: Design = {"x": 0.3, "y": 0.6}
+
+
+def height(design: Design) -> float:
+    """The truth: 1 at :data:`BEST`, falling to 0."""
+    away = sum((design[k] - v) ** 2 for k, v in BEST.items() if k in design)
+    return float(np.exp(-6.0 * away))
+
+
+class PeakTwin(Worker):
+    """Measures the peak: what is called ``rough`` with a bias, anything else well.
+
+    ``failure_rate`` is the share of actions that fail, by the action's seed; ``refuses`` names a
+    step whose actions it refuses, at no cost.
+    """
+
+    kind = Kind.INSTRUMENT
+    twin = True
+    replayable = True
+
+    def __init__(
+        self, *, capabilities: str, failure_rate: float = 0.0, refuses: str = "", log: str = ""
+    ) -> None:
+        self._capabilities = capabilities.split()
+        self._failure_rate, self._refuses, self._log = failure_rate, refuses, log
+
+    def offers(self) -> tuple[Offer, ...]:
+        return tuple(Offer(capability=c, about="tiny twin") for c in self._capabilities)
+
+    def perform(self, job: Job) -> Outcome:
+        if self._log:
+            with Path(self._log).open("a") as file:
+                file.write(f"{job.action.id}\n")
+        if os.environ.get(DIE_AT) == job.action.id:
+            os.kill(os.getpid(), signal.SIGKILL)
+        if job.step.name == self._refuses:
+            return Outcome(failure=Failure(kind="refused", message="out of order"))
+        credits, hours = job.draw_price()
+        if job.rng.random() < self._failure_rate:
+            failure = Failure(kind="instrument", message="it slipped")
+            return Outcome(failure=failure, cost_credits=credits, duration_h=hours)
+        return Outcome(
+            values={p.name: _measured(p.name, job) for p in job.step.produces},
+            arrays={p.name: _ramp(p.unit or "1") for p in job.step.records},
+            cost_credits=credits,
+            duration_h=hours,
+        )
+
+
+class PeakDevice(PeakTwin):
+    """The same, said to be real: nobody may repeat what it may have done."""
+
+    twin = False
+    replayable = False
+
+
+class PeakTruth:
+    """Scores a recommended design."""
+
+    def score(self, recommendation: Recommendation) -> Score:
+        return Score(true_value=height(recommendation.design), best=1.0, baseline=0.1)
+
+
+def _measured(name: str, job: Job) -> Estimate:
+    std = job.step.noise.get(name, 0.02)
+    design = job.action.target.design
+    bias = 0.1 * np.sin(9.0 * design["x"]) if name == "rough" else 0.0
+    return Estimate(value=height(design) + bias + std * float(job.rng.normal()), std=std)
+
+
+def _ramp(unit: str) -> Array:
+    x = np.arange(3.0)
+    return Array(x, unit, (Axis("x", "nm", x, "spatial"),))
+
+
+def register(folder: Path) -> Path:
+    """Metadata of a distribution that registers the workers and the truth above."""
+    info = folder / "support_campaigns-0.dist-info"
+    info.mkdir(parents=True)
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: support-campaigns\nVersion: 0\n")
+    (info / "entry_points.txt").write_text(ENTRY_POINTS)
+    return folder
+
+
+def shrink(put: Callable[[Any, str, Any], None] = setattr) -> None:
+    """Few worlds, few points and the prior's kernel: decisions in milliseconds, without torch."""
+    put(_belief, "WORLDS", 64)
+    put(_view, "_SPACE_POINTS", 32)
+    put(_view, "_LIBRARIES", 6)
+
+    def prior_kernel(x: Any, y: Any, noise: Any, variance: float = 1.0) -> Any:
+        return default_kernel(x.shape[1], variance)
+
+    put(_belief, "fit_kernel", prior_kernel)
+
+
+VARIABLES: list[dict[str, Any]] = [
+    {"name": "x", "low": 0, "high": 1},
+    {"name": "y", "low": 0, "high": 1},
+]
+PRIOR = {"mean": 0.3, "std": 0.4}
+
+LOOK: dict[str, Any] = {
+    "name": "look",
+    "level": 3,
+    "produces": "rough [V]",
+    "noise": {"rough": 0.05},
+    "cost_credits": 1,
+    "latency_h": 0.2,
+}
+TEST: dict[str, Any] = {
+    "name": "test",
+    "level": 4,
+    "produces": "height [V]",
+    "noise": {"height": 0.02},
+    "cost_credits": 8,
+    "latency_h": 1,
+}
+GROW: dict[str, Any] = {
+    "name": "grow",
+    "level": 4,
+    "makes": {"sites": 3, "gradient": {"x": 0.2}},
+    "cost_credits": 10,
+    "latency_h": 2,
+    "repeat": "irreversible",
+}
+LOAD: dict[str, Any] = {
+    "name": "load",
+    "level": 4,
+    "acts_on": "sample",
+    "requires": "grow",
+    "mounts": True,
+    "cost_credits": 2,
+    "latency_h": 0.3,
+}
+
+
+def raw_spec(**changes: Any) -> dict[str, Any]:
+    """Two sources of one property, over designs; as YAML would give it."""
+    return {
+        "name": "peak",
+        "policy": "random",
+        "truth": "peak",
+        "goal": {"kind": "maximize", "quantity": "height"},
+        "budget": {"credits": 60, "hours": 50},
+        "workflow": {
+            "space": VARIABLES,
+            "steps": [LOOK, TEST],
+            "sources": {"height": ["rough"]},
+            "priors": {"height": PRIOR, "rough": PRIOR},
+        },
+        "workers": {
+            "eye": {"type": "peak-twin", "config": {"capabilities": "look"}},
+            "rig": {"type": "peak-twin", "config": {"capabilities": "test"}},
+        },
+        "guardian": {"type": "limits-guardian", "config": {"max_cost_credits": 100}},
+    } | changes
+
+
+def raw_library_spec(**changes: Any) -> dict[str, Any]:
+    """The same with samples that are grown, loaded, looked at site by site and tested to pieces."""
+    steps = [
+        GROW,
+        LOAD,
+        LOOK | {"acts_on": "site", "requires": "load"},
+        TEST | {"acts_on": "site", "requires": "grow", "destroys": True},
+    ]
+    workers = {
+        "oven": {"type": "peak-twin", "config": {"capabilities": "grow"}},
+        "eye": {"type": "peak-twin", "config": {"capabilities": "load look"}},
+        "rig": {"type": "peak-twin", "config": {"capabilities": "test"}},
+    }
+    raw = raw_spec(workers=workers, budget={"credits": 130, "hours": 60})
+    raw["workflow"] = raw["workflow"] | {"steps": steps}
+    return raw | changes
+
+
+def spec_of(raw: Mapping[str, Any]) -> CampaignSpec:
+    return CampaignSpec.model_validate(raw)
+
+
+def run_in_memory(raw: Mapping[str, Any]) -> Campaign:
+    campaign = Campaign(spec_of(raw))
+    campaign.run()
+    return campaign
+
+
+def kinds(events: list[Event] | tuple[Event, ...]) -> list[str]:
+    return [e.kind for e in events]
+
+
+def step(raw: Mapping[str, Any]) -> Step:
+    return cast(Step, Step.model_validate(raw))
