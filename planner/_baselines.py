@@ -33,7 +33,7 @@ from ._build import build_action
 from ._follow_up import close, follow_up, unreduced
 from ._hierarchy import HierarchicalPlanner
 from ._options import MAX_FAILURES, refused_before
-from ._positions import PositionBelief, features_of, measured_of, scalar_behind
+from ._positions import positions_for
 from ._view import make_view, recommend_from
 
 
@@ -92,7 +92,10 @@ class Scripted(ABC):
                 step = self._open_screen(state, sample, site)
                 if step is None:
                     continue
-                target = self._with_positions(state, step, _site(sample, site))
+                target = _site(sample, site)
+                if step.acts_on == "positions":
+                    chosen = positions_for(state, step, target)
+                    target = target.model_copy(update={"positions": chosen})
                 action = build_action(state, step, target, session=session_id)
                 if self._can(state, step, action, session_id):
                     return self._act(state, action, f"screen pad {site}", session_id)
@@ -119,15 +122,6 @@ class Scripted(ABC):
         if any(p.failures.get(s.name, 0) >= MAX_FAILURES for s in chain for p in places):
             return None
         return chain[0]
-
-    def _with_positions(self, state: State, step: Step, target: Target) -> Target:
-        quantity = scalar_behind(state.workflow, step.name)
-        features = features_of(state, target)
-        if step.acts_on != "positions" or features is None or quantity is None:
-            return target
-        taken = state.inventory.status((target.sample or "", target.site, ())).probed
-        belief = PositionBelief(features, measured_of(state, target, quantity))
-        return target.model_copy(update={"positions": belief.for_mean(step.batch, taken)})
 
     def _open(self, state: State) -> Decision | None:
         mount = state.workflow.mount

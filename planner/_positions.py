@@ -15,7 +15,7 @@ from typing import Literal, final
 import numpy as np
 from scipy.stats import norm
 
-from ..workflow import State, Table, Target, Workflow
+from ..workflow import State, Step, Table, Target, Workflow
 from ._gp import Matrix, Process, Vector, default_kernel, fit_kernel
 
 Position = tuple[int, int]
@@ -183,3 +183,20 @@ def scalar_behind(workflow: Workflow, step_name: str) -> str | None:
         if step.produces and records & {p.name for p in step.consumes}:
             return step.produces[0].name
     return None
+
+
+def positions_for(state: State, step: Step, target: Target) -> tuple[Position, ...]:
+    """Where on a site the next batch of a positions step tells most about the site's mean.
+
+    Positions whose measurement was judged bad may be taken again.
+    """
+    features = features_of(state, target)
+    quantity = scalar_behind(state.workflow, step.name)
+    if features is None or quantity is None:
+        return ()
+    measured = measured_of(state, target, quantity)
+    probed = state.inventory.status((target.sample or "", target.site, ())).probed
+    reduced = state.inventory.table(state.workflow.producer(quantity).name, target)
+    bad = set() if reduced is None else set(reduced.positions) - set(measured.positions)
+    taken = [p for p in probed if p not in bad]
+    return PositionBelief(features, measured).for_mean(step.batch, taken)

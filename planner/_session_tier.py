@@ -13,7 +13,7 @@ from ..workflow import Action, Decision, Goal, State, Step, Target
 from ._build import build_action
 from ._follow_up import close, follow_up, unreduced
 from ._options import Option, option_cost, session_quantities, site_options
-from ._positions import PositionBelief, features_of, measured_of, scalar_behind
+from ._positions import positions_for
 from ._view import View, goal_unit
 
 _TOGETHER = 4
@@ -81,18 +81,8 @@ class SessionTier:
 
     def _action(self, state: State, session_id: str, step: Step, target: Target) -> Action:
         if step.acts_on == "positions":
-            target = target.model_copy(update={"positions": self._positions(state, step, target)})
+            target = target.model_copy(update={"positions": positions_for(state, step, target)})
         return build_action(state, step, target, session=session_id)
-
-    def _positions(self, state: State, step: Step, target: Target) -> tuple[tuple[int, int], ...]:
-        """Where on the site: the positions that tell most about its mean."""
-        features = features_of(state, target)
-        quantity = scalar_behind(state.workflow, step.name)
-        if features is None or quantity is None:
-            return ()
-        taken = state.inventory.status((target.sample or "", target.site, ())).probed
-        belief = PositionBelief(features, measured_of(state, target, quantity))
-        return belief.for_mean(step.batch, taken)
 
     def _act(
         self,

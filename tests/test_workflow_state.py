@@ -15,6 +15,7 @@ from probewise.workflow import (
     Alternative,
     Assessed,
     Budget,
+    Commitment,
     Decided,
     Decision,
     Estimate,
@@ -24,6 +25,7 @@ from probewise.workflow import (
     Maximize,
     Observation,
     Observed,
+    Quality,
     RealClock,
     Recommendation,
     Refused,
@@ -351,3 +353,41 @@ def test_a_sample_is_measured_where_it_is_mounted_and_shares_the_instrument_with
     assert state.free_worker(FLOW.step("load"), here) == "afm"
     close_session(state)
     assert state.free_worker(FLOW.step("load"), other) == "afm"
+
+
+def test_verdict_stop_asks_for_preparation_again_but_leaves_the_sample_mounted() -> None:
+    flow = FLOW.model_copy(
+        update={
+            "steps": (
+                *FLOW.steps,
+                Step(name="tune", level=3, acts_on="sample", requires="load"),
+                Step(name="judge", level=2, acts_on="site", requires="tune"),
+            )
+        }
+    )
+    flow = Workflow.model_validate(flow.model_dump())
+    state = new_state(credits=500)
+    state.workflow = flow
+    for number, (step, session) in enumerate((("grow", None), ("load", "q1"))):
+        if session:
+            open_session(state, credits=60)
+        what = action(step, number, session)
+        issue(state, what)
+        observe(state, what, cost=10)
+    here = action("probe").target
+    whole = here.model_copy(update={"site": None})
+    for number, (step, target) in enumerate((("tune", whole), ("judge", here)), start=5):
+        what = action("probe", number, "q1").model_copy(update={"step": step, "target": target})
+        state.apply(
+            Issued(hour=0, action=what, worker="afm", commitment=Commitment(credits=0, hours=0))
+        )
+        assert state.inventory.is_done("tune", here) is (step == "judge")
+        verdict = Quality(verdict="stop", score=0.0) if step == "judge" else None
+        state.apply(
+            Observed(
+                hour=0, observation=Observation(action_id=what.id, worker="afm", quality=verdict)
+            )
+        )
+    assert not state.inventory.is_done("tune", here)
+    assert state.inventory.is_done("load", here)
+    assert state.inventory.samples["s1"].mounted_on == "afm"

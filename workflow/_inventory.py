@@ -149,10 +149,14 @@ class Inventory:
         if step.mounts and sample_id is not None:
             self.samples[sample_id].mounted_on = observation.worker
 
-    def unmount(self, sample_id: str, undone: frozenset[str]) -> None:
-        """Take a sample off its instrument; steps in ``undone`` must be done again next time."""
-        self.samples[sample_id].mounted_on = None
+    def unprepare(self, sample_id: str, undone: frozenset[str]) -> None:
+        """Steps in ``undone``, done on the whole sample, must be done again before they count."""
         status = self.places.get((sample_id, None, ()))
         if status is not None:
             for name in undone:
                 status.done.pop(name, None)
+
+    def unmount(self, sample_id: str, undone: frozenset[str]) -> None:
+        """Take a sample off its instrument; steps in ``undone`` must be done again next time."""
+        self.samples[sample_id].mounted_on = None
+        self.unprepare(sample_id, undone)

@@ -57,7 +57,11 @@ class Table(Record):
 
 
 class Quality(Record):
-    """What the real-time analysis says of a stream: keep it, take it again, or stop."""
+    """What the real-time analysis says of a stream.
+
+    ``keep`` it; ``retake`` what was bad, if that is worth its price; or ``stop``: the instrument
+    must be prepared again (tuned) before the next measurement on the sample.
+    """
 
     verdict: Literal["keep", "retake", "stop"]
     score: float

@@ -122,6 +122,10 @@ class State:
             else ()
         )
         self.inventory.apply(action, step, observation, made)
+        stop = observation.quality is not None and observation.quality.verdict == "stop"
+        if stop and action.target.sample is not None and self.workflow.mount is not None:
+            prepared = self.workflow.unmount_undoes - {self.workflow.mount.name}
+            self.inventory.unprepare(action.target.sample, prepared)
 
     # -- money and time ---------------------------------------------------------------------------
 
