@@ -4,29 +4,47 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
+
 from probewise.campaign import Campaign, CampaignSpec
 from probewise.planner import _belief, _view
 from probewise.planner._gp import default_kernel
 from probewise.workflow import (
+    Action,
     Array,
+    ArrayRef,
     Axis,
+    Budget,
+    Decided,
+    Decision,
     Design,
     Estimate,
     Event,
     Failure,
+    Goal,
+    Grant,
+    Grid,
+    Issued,
     Job,
     Kind,
+    Maximize,
+    Observation,
+    Observed,
     Offer,
     Outcome,
     Recommendation,
+    Refused,
+    Sample,
     Score,
-    Step,
+    State,
+    Table,
+    Target,
     Worker,
+    Workflow,
 )
 
 DIE_AT = "SUPPORT_CAMPAIGNS_DIE_AT"
@@ -227,9 +245,106 @@ def run_in_memory(raw: Mapping[str, Any]) -> Campaign:
     return campaign
 
 
-def kinds(events: list[Event] | tuple[Event, ...]) -> list[str]:
+def kinds(events: Iterable[Event]) -> list[str]:
     return [e.kind for e in events]
 
 
-def step(raw: Mapping[str, Any]) -> Step:
-    return cast(Step, Step.model_validate(raw))
+def workflow(*steps: Mapping[str, Any], **more: Any) -> Workflow:
+    """Steps over :data:`VARIABLES`."""
+    return Workflow.model_validate({"space": VARIABLES, "steps": steps, **more})
+
+
+DESIGNS = workflow(LOOK, TEST, sources={"height": ["rough"]}, priors={"height": PRIOR})
+"""Two sources of one property at any design."""
+SAMPLES = Workflow.model_validate(raw_library_spec()["workflow"])
+"""The same on samples that must be grown and loaded."""
+
+
+class Bench:
+    """A state in which steps are done one after the other, without agents or clock."""
+
+    def __init__(
+        self, flow: Workflow, goal: Goal | None = None, *, seed: int = 0, **budget: Any
+    ) -> None:
+        self.state = State(
+            flow,
+            goal or Maximize(quantity="height"),
+            Budget(**budget),
+            seed=seed,
+            capacity={s.needs: 1 for s in flow.steps},
+            offers={s.needs: (s.needs,) for s in flow.steps},
+        )
+
+    def place(self, sample: str, *sites: Design) -> None:
+        """A specimen that was there before."""
+        self.state.inventory.samples[sample] = Sample(sample, sites[0], sites)
+
+    def begin(
+        self,
+        step: str,
+        target: Target,
+        session: str | None = None,
+        grant: Grant | None = None,
+        issue: bool = True,
+    ) -> Action:
+        state = self.state
+        number = state.actions_numbered
+        action = Action(id=f"a{number:05d}", step=step, target=target, session=session)
+        decision = Decision(
+            number=state.decisions,
+            kind="act",
+            actions=(action,),
+            grant=grant,
+            session=session,
+            reason="told to",
+        )
+        state.apply(Decided(hour=state.now_h, decision=decision))
+        if issue:
+            worker, held = state.workflow.step(step).needs, state.commitment(action)
+            issued = Issued(hour=state.now_h, action=action, worker=worker, commitment=held)
+            state.apply(issued)
+        return action
+
+    def end(
+        self,
+        action: Action,
+        values: Mapping[str, tuple[float, float]] | None = None,
+        *,
+        failure: str | None = None,
+        cost_credits: float | None = None,
+        hours: float | None = None,
+        grids: Mapping[str, Grid] | None = None,
+        tables: Mapping[str, Table] | None = None,
+    ) -> None:
+        step = self.state.workflow.step(action.step)
+        start = self.state.running[action.id].hour
+        took = step.latency_h.typical() if hours is None else hours
+        ref = ArrayRef(file=action.id, dataset="d", sha256="", shape=(1,))
+        observation = Observation(
+            action_id=action.id,
+            worker=step.needs,
+            values={k: Estimate(value=v, std=s) for k, (v, s) in (values or {}).items()},
+            arrays={} if failure else {p.name: ref for p in step.records},
+            grids=dict(grids or {}),
+            tables=dict(tables or {}),
+            cost_credits=step.cost_credits.typical() if cost_credits is None else cost_credits,
+            start_h=start,
+            queued_h=start,
+            end_h=start + took,
+            failure=Failure(kind="instrument", message=failure) if failure else None,
+        )
+        self.state.apply(Observed(hour=start + took, observation=observation))
+
+    def do(
+        self, step: str, target: Target, values: Mapping[str, tuple[float, float]] | None = None
+    ) -> None:
+        """Begin and end a step that works."""
+        self.end(self.begin(step, target), values)
+
+    def fail(self, step: str, target: Target, times: int = 1) -> None:
+        for _ in range(times):
+            self.end(self.begin(step, target), failure="it slipped")
+
+    def refuse(self, step: str, target: Target) -> None:
+        action = self.begin(step, target, issue=False)
+        self.state.apply(Refused(hour=0, action_id=action.id, by="guardian", reason="too dear"))

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
+
 from probewise.planner._gp import Matern52, Process, default_kernel, fit_kernel
 
 KERNEL = Matern52(np.array([0.3, 0.6]), 1.4)

@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from probewise.planner import Best, Certainty, Probe, Worlds
-from probewise.planner._gp import Matern52
-from probewise.planner._worlds import crossings
 from scipy.stats import norm
+
+from probewise.planner import Best, Certainty, Probe, Worlds
+from probewise.planner._gp import Matern52, Matrix, Vector
+from probewise.planner._worlds import crossings
 
 POINTS = np.linspace(0.0, 1.0, 9)[:, None]
 COVARIANCE = Matern52(np.array([0.4]), 1.0)(POINTS, POINTS)
@@ -18,15 +19,15 @@ ALL = np.arange(9)
 SMALL = 0.3
 
 
-def draws(mean: np.ndarray, covariance: np.ndarray, count: int, seed: int = 0) -> np.ndarray:
+def draws(mean: Vector, covariance: Matrix, count: int, seed: int = 0) -> Matrix:
     """Mirrored draws, moved and stretched so that their moments are exact."""
     half = np.random.default_rng(seed).standard_normal((count // 2, len(mean)))
     half = half @ np.linalg.inv(np.linalg.cholesky(half.T @ half / len(half))).T
     kicks = half @ np.linalg.cholesky(covariance + 1e-12 * np.eye(len(mean))).T
-    return mean + np.concatenate([kicks, -kicks])
+    return np.asarray(mean + np.concatenate([kicks, -kicks]), dtype=np.float64)
 
 
-def worlds(count: int = 20_000, **more: np.ndarray) -> Worlds:
+def worlds(count: int = 20_000, **more: Matrix) -> Worlds:
     """``f`` over nine points; ``junk`` is independent of it."""
     f = draws(MEAN, COVARIANCE, count)
     junk = draws(np.zeros(9), np.eye(9), count, seed=1)
@@ -57,7 +58,7 @@ def test_two_halves_share_no_mirrored_pair() -> None:
 
 @pytest.mark.parametrize("noise_std", [0.0, 0.5, 2.0])
 def test_single_is_the_knowledge_gradient(noise_std: float) -> None:
-    exact = [exact_gain(i, noise_std) for i in ALL]
+    exact = [exact_gain(int(i), noise_std) for i in ALL]
     np.testing.assert_allclose(BEST.single("f", ALL, noise_std), exact, rtol=0.06, atol=0.004)
 
 
@@ -122,11 +123,11 @@ def test_only_open_points_may_be_recommended() -> None:
 
 
 def ensemble(shift: float, members: int = 4, count: int = 4000) -> Worlds:
-    """Theories that put ``shift`` times their number on the last point and take it off the first."""
+    """Theories that move ``shift`` times their number from the first point to the last."""
     member = np.tile(np.arange(count // 2) % members, 2)
     f = draws(np.zeros(2), SMALL**2 * np.eye(2), count)
     step = shift * (member - (members - 1) / 2)
-    f = f + np.stack([-step, step], axis=1)
+    f = np.asarray(f + np.stack([-step, step], axis=1), dtype=np.float64)
     return Worlds(np.zeros((2, 1)), {"f": f}, "f", np.ones(2, dtype=bool), member)
 
 
