@@ -254,7 +254,7 @@ def workflow(*steps: Mapping[str, Any], **more: Any) -> Workflow:
     return Workflow.model_validate({"space": VARIABLES, "steps": steps, **more})
 
 
-DESIGNS = workflow(LOOK, TEST, sources={"height": ["rough"]}, priors={"height": PRIOR})
+DESIGNS = Workflow.model_validate(raw_spec()["workflow"])
 """Two sources of one property at any design."""
 SAMPLES = Workflow.model_validate(raw_library_spec()["workflow"])
 """The same on samples that must be grown and loaded."""
