@@ -7,18 +7,21 @@ from typing import final
 
 from ..workflow import (
     Action,
+    ArrayRef,
     Budget,
     Decided,
     Decision,
     Estimate,
     Failure,
     Goal,
+    Grid,
     Issued,
     Observation,
     Observed,
     Recommendation,
     SpecError,
     State,
+    Step,
     Workflow,
 )
 from ._policies import make_policy
@@ -97,17 +100,20 @@ class Planner:
         cost_credits: float | None = None,
         hours: float | None = None,
         failure: str | None = None,
+        grids: Mapping[str, Grid] | None = None,
     ) -> None:
         """Tell what came of a suggested action.
 
         Values are numbers, (number, standard deviation) or estimates; a missing standard
         deviation is the step's declared noise. Cost and hours default to the step's medians.
-        ``failure`` says that it did not work, and why.
+        ``failure`` says that it did not work, and why. ``grids`` are what a theory step predicts.
+        Arrays that the step records stay with the caller; the planner takes it that they are there.
 
         Raises
         ------
         SpecError
-            If the action is not running, a value is not finite, or is not what the step produces.
+            If the action is not running, a number is not finite or negative where it must not be,
+            or what is told is not what the step gives.
         """
         if action.id not in self.state.running:
             raise SpecError(
@@ -117,32 +123,30 @@ class Planner:
                 "ingest each suggested action once",
             )
         step = self.state.workflow.step(action.step)
-        n = len(action.target.positions) or 1
         estimates = {
             k: as_estimate(k, v, step.noise.get(k, 0.0)) for k, v in (values or {}).items()
         }
-        produced = {p.name for p in step.produces}
-        if failure is None and set(estimates) != produced:
-            raise SpecError(
-                f"action {action.id} ({step.name})",
-                f"values for {sorted(estimates)}",
-                f"exactly {sorted(produced)}",
-                "give every produced quantity, or say failure='...'",
-            )
-        start = self.state.running[action.id].hour
-        end = start + (step.latency_h.typical(n) if hours is None else hours)
+        if failure is None:
+            _check_names(action, "values", set(estimates), {p.name for p in step.produces})
+            _check_names(action, "grids", set(grids or {}), {p.name for p in step.predicts})
+        n = len(action.target.positions) or 1
         cost = step.cost_credits.typical(n) if cost_credits is None else cost_credits
+        took = step.latency_h.typical(n) if hours is None else hours
+        _check_amounts(action, cost_credits=cost, hours=took)
+        start = self.state.running[action.id].hour
         observation = Observation(
             action_id=action.id,
             worker=step.needs,
             values=estimates if failure is None else {},
+            grids=dict(grids or {}) if failure is None else {},
+            arrays=_elsewhere(action, step) if failure is None else {},
             cost_credits=cost,
             queued_h=start,
             start_h=start,
-            end_h=end,
+            end_h=start + took,
             failure=None if failure is None else Failure(kind="instrument", message=failure),
         )
-        self.state.apply(Observed(hour=end, observation=observation))
+        self.state.apply(Observed(hour=start + took, observation=observation))
 
     def recommend(self) -> Recommendation | None:
         """The answer so far, with its uncertainty."""
@@ -150,6 +154,35 @@ class Planner:
 
     ask = suggest
     tell = ingest
+
+
+def _check_names(action: Action, what: str, given: set[str], expected: set[str]) -> None:
+    if given != expected:
+        raise SpecError(
+            f"action {action.id} ({action.step})",
+            f"{what} for {sorted(given)}",
+            f"exactly {sorted(expected)}",
+            f"give all {what} of the step, or say failure='...'",
+        )
+
+
+def _check_amounts(action: Action, **amounts: float) -> None:
+    for name, amount in amounts.items():
+        if not 0.0 <= amount < float("inf"):
+            raise SpecError(
+                f"action {action.id} ({action.step})",
+                f"{name}={amount!r}",
+                "a finite number of at least 0",
+                "tell what it took, or leave it out for the step's median",
+            )
+
+
+def _elsewhere(action: Action, step: Step) -> dict[str, ArrayRef]:
+    """References to arrays that the caller keeps."""
+    return {
+        p.name: ArrayRef(file=action.id, dataset=p.name, sha256="", shape=(), unit=p.unit or "1")
+        for p in step.records
+    }
 
 
 def as_estimate(name: str, value: Value, std: float) -> Estimate:
@@ -165,7 +198,7 @@ def as_estimate(name: str, value: Value, std: float) -> Estimate:
     number, spread = value if isinstance(value, tuple) else (value, std)
     try:
         return Estimate(value=float(number), std=float(spread))
-    except ValueError as error:
+    except (TypeError, ValueError) as error:
         raise SpecError(
             f"quantity {name!r}",
             f"{number!r} ± {spread!r}",
