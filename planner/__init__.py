@@ -3,7 +3,8 @@ output.
 """
 
 from ._baselines import FixedWorkflow, RandomSearch, SingleSource
-from ._belief import Belief, belief_from, relevant_quantities
+from ._belief import Belief
+from ._evidence import belief_from, relevant_quantities
 from ._hierarchy import HierarchicalPlanner
 from ._planner import Planner
 from ._policies import make_policy, policy_names

@@ -10,7 +10,6 @@ world.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from functools import cached_property
 from typing import final
 
@@ -18,63 +17,14 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.interpolate import RegularGridInterpolator
 
-from ..workflow import Design, Estimate, Grid, Place, State, Workflow, place_of
-from ._gp import Matern52, Matrix, Process, Vector, default_kernel, fit_kernel
+from ..workflow import Grid, Workflow
+from ._gp import Matrix, Process, Vector, default_kernel, fit_kernel
+from ._node import Data, Node, refit_count, regress
 from ._worlds import Worlds
 
 WORLDS = 384
 _SOURCE_FACTOR, _SOURCE_FACTOR_STD = 0.9, 0.3
 _MIN_VARIANCE = 1e-6
-
-
-@dataclass(frozen=True)
-class Data:
-    """Measurements of one quantity: unit designs (n, dim), values (n,), noise variances (n,)."""
-
-    x: Matrix
-    y: Vector
-    noise: Vector
-    parents: dict[str, Vector] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class Node:
-    """One fitted quantity in standardized units: ``H(x) beta + process``.
-
-    ``regressors`` are the quantities in H behind the constant; ``beta`` has mean and covariance.
-    """
-
-    quantity: str
-    location: float
-    scale: float
-    controls: tuple[int, ...]
-    parents: tuple[str, ...]
-    regressors: tuple[str, ...]
-    beta: Vector
-    beta_cov: Matrix
-    process: Process
-    y: Vector
-    h: Matrix
-
-    @cached_property
-    def residual(self) -> Vector:
-        """What the trend leaves to the process at the data (n,), in standardized units."""
-        return self.y - self.h @ self.beta
-
-    @cached_property
-    def weights(self) -> Vector:
-        """(K + noise)^-1 residual, so that the process's mean at z is k(z, x) @ weights."""
-        return self.process.solve(self.residual)
-
-
-def _refit_count(n: int) -> int:
-    """The number of data at the last scheduled refit: every point up to 8, then every fifth
-    more.
-    """
-    due = min(n, 8)
-    while int(due * 1.2) + 1 <= n and due >= 8:
-        due = int(due * 1.2) + 1
-    return due
 
 
 @final
@@ -138,7 +88,10 @@ class Belief:
                 ticks.append(variable.to_unit(np.array(values)))
             members = np.moveaxis(grid.array(), 0, -1)
             found[quantity] = RegularGridInterpolator(
-                tuple(ticks), members, bounds_error=False, fill_value=None
+                tuple(ticks),
+                members,
+                bounds_error=False,
+                fill_value=None,  # type: ignore[arg-type]
             )
         return found
 
@@ -177,13 +130,11 @@ class Belief:
             [0.3, *[1.0 if r in parents else _SOURCE_FACTOR_STD for r in regressors]]
         )
         kernel = default_kernel(x.shape[1], variance)
-        due = _refit_count(len(y))
+        due = refit_count(len(y))
         if due >= 4:
-            beta, _ = _regress(
-                kernel, x[:due], y[:due], noise[:due], h[:due], prior_mean, prior_std
-            )
+            beta, _ = regress(kernel, x[:due], y[:due], noise[:due], h[:due], prior_mean, prior_std)
             kernel = fit_kernel(x[:due], y[:due] - h[:due] @ beta, noise[:due], variance)
-        beta, cov = _regress(kernel, x, y, noise, h, prior_mean, prior_std)
+        beta, cov = regress(kernel, x, y, noise, h, prior_mean, prior_std)
         process = Process(kernel, x, noise)
         return Node(
             quantity, location, scale, controls, parents, regressors, beta, cov, process, y, h
@@ -274,78 +225,3 @@ class Belief:
             z = np.concatenate([wide, *[standard[p][..., None] for p in node.parents]], axis=-1)
         paths = node.process.paths(z, residuals, rng)
         return node.location + node.scale * (trend + paths)
-
-
-def _regress(
-    kernel: Matern52,
-    x: Matrix,
-    y: Vector,
-    noise: Vector,
-    h: Matrix,
-    prior_mean: Vector,
-    prior_std: Vector,
-) -> tuple[Vector, Matrix]:
-    """Posterior of beta in y = h beta + GP + noise (Rasmussen & Williams 2006, eq. 2.41)."""
-    precision = np.diag(1.0 / prior_std**2)
-    if len(y):
-        weighted = Process(kernel, x, noise).solve(h)
-        cov = np.linalg.inv(precision + h.T @ weighted)
-        return cov @ (precision @ prior_mean + weighted.T @ y), cov
-    return prior_mean, np.linalg.inv(precision)
-
-
-def relevant_quantities(workflow: Workflow, goal: str) -> tuple[str, ...]:
-    """The goal's quantity with all that it depends on: consumed scalars and cheaper sources."""
-    wanted = {goal}
-    for quantity in reversed(workflow.scalars):
-        if quantity in wanted:
-            wanted.update(workflow.parents(quantity))
-            wanted.update(workflow.cheaper(quantity))
-    return tuple(q for q in workflow.scalars if q in wanted)
-
-
-def consumed(workflow: Workflow, quantity: str) -> tuple[str, ...]:
-    """The quantity with the scalars that it cannot be had without; no other source of it."""
-    parents = [q for p in workflow.parents(quantity) for q in consumed(workflow, p)]
-    return (*dict.fromkeys(parents), quantity)
-
-
-def belief_from(state: State, quantities: Sequence[str]) -> Belief:
-    """The belief about ``quantities`` after all observations of a state."""
-    rows: dict[str, dict[object, tuple[Design, Estimate, dict[str, float]]]] = {
-        q: {} for q in quantities
-    }
-    grids: dict[str, Grid] = {}
-    for number, observation in enumerate(state.observations):
-        if observation.failure is not None:
-            continue
-        grids.update({q: g for q, g in observation.grids.items() if q in quantities})
-        action = state.actions[observation.action_id]
-        step = state.workflow.step(action.step)
-        place: Place = place_of(action.target, step.acts_on)
-        for quantity, estimate in observation.values.items():
-            if quantity not in rows:
-                continue
-            key = place if step.cumulative else (place, number)
-            parents = {
-                p: found.value
-                for p in state.workflow.parents(quantity)
-                if (found := state.inventory.value(p, action.target)) is not None
-            }
-            rows[quantity][key] = (action.target.design, estimate, parents)
-    space = state.workflow.space
-    data: dict[str, Data] = {}
-    for quantity, found in rows.items():
-        if not found:
-            continue
-        designs, estimates, parents = zip(*found.values(), strict=True)
-        data[quantity] = Data(
-            space.encode(designs),
-            np.array([e.value for e in estimates]),
-            np.array([e.std**2 for e in estimates]),
-            {
-                p: np.array([row.get(p, np.nan) for row in parents])
-                for p in state.workflow.parents(quantity)
-            },
-        )
-    return Belief(state.workflow, quantities, data, grids)

@@ -7,15 +7,10 @@ from typing import final
 
 from ..workflow import Decision, Goal, Grant, State
 from ._build import build_action
-from ._options import (
-    Option,
-    design_options,
-    library_options,
-    session_options,
-    session_quantities,
-    site_options,
-    theory_options,
-)
+from ._design_options import design_options
+from ._options import Option, session_quantities
+from ._sample_options import library_options, session_options, site_options
+from ._theory_options import theory_options
 from ._view import Site, View, confirming, goal_unit
 from ._worlds import Probe
 

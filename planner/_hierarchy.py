@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import final
 
 from ..workflow import Decision, Goal, Recommendation, State, Workflow
-from ._belief import relevant_quantities
 from ._campaign_tier import CampaignTier
+from ._evidence import relevant_quantities
 from ._session_tier import SessionTier
 from ._view import View, make_view, recommend_from
 

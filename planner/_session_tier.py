@@ -12,8 +12,9 @@ from typing import final
 from ..workflow import Action, Decision, Goal, State, Step, Target
 from ._build import build_action
 from ._follow_up import close, follow_up, unreduced
-from ._options import Option, option_cost, session_quantities, site_options
+from ._options import Option, option_cost, session_quantities
 from ._positions import positions_for
+from ._sample_options import site_options
 from ._view import View, goal_unit
 
 _TOGETHER = 4

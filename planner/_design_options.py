@@ -1,0 +1,47 @@
+"""Options in workflows that need no samples: measure a quantity at a design."""
+
+from __future__ import annotations
+
+from ..workflow import Step, Target
+from ._options import Option, best_rate, failed_too_often, option_cost, refused_before
+from ._view import View
+
+
+def design_options(view: View) -> list[Option]:
+    """Measure any quantity at any design, in workflows that need no samples."""
+    state, workflow = view.state, view.state.workflow
+    options: list[Option] = []
+    potential = view.objective.potential_each(view.free_rows)
+    final = workflow.producer(view.worlds.goal)
+    running = {
+        (i.action.step, tuple(i.action.target.design.values())) for i in state.running.values()
+    }
+    for quantity in view.belief.quantities:
+        step = workflow.producer(quantity)
+        if step.acts_on != "design" or step.makes is not None:
+            continue
+        gains = view.objective.single(quantity, view.free_rows, view.noise(quantity))
+        for row, gain, end in zip(view.free_rows, gains, potential, strict=True):
+            target = Target(design=view.designs[row])
+            chain = workflow.open_steps(step, target, state.inventory)
+            whole = _whole_chain(view, final, target)
+            key = tuple(target.design.values())
+            if any((s.name, key) in running for s in whole) or failed_too_often(
+                state, chain, target
+            ):
+                continue
+            if refused_before(state, chain[0], target):
+                continue
+            choices = [(float(gain), view.prices.chain(chain))]
+            if whole[0] == chain[0]:
+                choices.append((float(end), view.prices.chain(whole)))
+            value, price = best_rate(choices, view, chain[0])
+            cost = option_cost(view, price, chain[0])
+            probe = view.probe(quantity, int(row))
+            label = f"{quantity} at {target.label}"
+            options.append(Option(label, "design", chain[0], target, value, price, cost, (probe,)))
+    return options
+
+
+def _whole_chain(view: View, final: Step, target: Target) -> tuple[Step, ...]:
+    return view.state.workflow.open_steps(final, target, view.state.inventory)

@@ -1,0 +1,68 @@
+"""What the observations of a state say about quantities, gathered for a belief."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from ..workflow import Design, Estimate, Grid, Place, State, Workflow, place_of
+from ._belief import Belief
+from ._node import Data
+
+
+def relevant_quantities(workflow: Workflow, goal: str) -> tuple[str, ...]:
+    """The goal's quantity with all that it depends on: consumed scalars and cheaper sources."""
+    wanted = {goal}
+    for quantity in reversed(workflow.scalars):
+        if quantity in wanted:
+            wanted.update(workflow.parents(quantity))
+            wanted.update(workflow.cheaper(quantity))
+    return tuple(q for q in workflow.scalars if q in wanted)
+
+
+def consumed(workflow: Workflow, quantity: str) -> tuple[str, ...]:
+    """The quantity with the scalars that it cannot be had without; no other source of it."""
+    parents = [q for p in workflow.parents(quantity) for q in consumed(workflow, p)]
+    return (*dict.fromkeys(parents), quantity)
+
+
+def belief_from(state: State, quantities: Sequence[str]) -> Belief:
+    """The belief about ``quantities`` after all observations of a state."""
+    rows: dict[str, dict[object, tuple[Design, Estimate, dict[str, float]]]] = {
+        q: {} for q in quantities
+    }
+    grids: dict[str, Grid] = {}
+    for number, observation in enumerate(state.observations):
+        if observation.failure is not None:
+            continue
+        grids.update({q: g for q, g in observation.grids.items() if q in quantities})
+        action = state.actions[observation.action_id]
+        step = state.workflow.step(action.step)
+        place: Place = place_of(action.target, step.acts_on)
+        for quantity, estimate in observation.values.items():
+            if quantity not in rows:
+                continue
+            key = place if step.cumulative else (place, number)
+            parents = {
+                p: found.value
+                for p in state.workflow.parents(quantity)
+                if (found := state.inventory.value(p, action.target)) is not None
+            }
+            rows[quantity][key] = (action.target.design, estimate, parents)
+    space = state.workflow.space
+    data: dict[str, Data] = {}
+    for quantity, found in rows.items():
+        if not found:
+            continue
+        designs, estimates, parents = zip(*found.values(), strict=True)
+        data[quantity] = Data(
+            space.encode(designs),
+            np.array([e.value for e in estimates]),
+            np.array([e.std**2 for e in estimates]),
+            {
+                p: np.array([row.get(p, np.nan) for row in parents])
+                for p in state.workflow.parents(quantity)
+            },
+        )
+    return Belief(state.workflow, quantities, data, grids)

@@ -1,0 +1,96 @@
+"""The points that a view looks at: spread, near the best, on a line, on samples, in reach."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..workflow import (
+    Design,
+    Goal,
+    LocateBoundary,
+    State,
+)
+from ._belief import Belief
+from ._gp import Matrix
+
+SPACE_POINTS = 192
+LOCAL_POINTS = 64
+_LINE_POINTS = 41
+_LIBRARIES = 24
+Site = tuple[str, int]
+
+
+def refined(belief: Belief, goal: Goal, base: Matrix, seed: int) -> Matrix:
+    """The best believed point first, then points around the best few."""
+    rng = np.random.default_rng([seed, 99])
+    space = belief.workflow.space
+    wide = np.concatenate([base, space.sobol(1024, seed=seed % 2**31)])
+    best = wide[np.argsort(-belief.mean(goal.quantity, wide), kind="stable")[:8]]
+    for width in (0.08, 0.03, 0.012):
+        near = np.repeat(best, 24, axis=0)
+        near = np.clip(near + width * rng.standard_normal(near.shape), 0.0, 1.0)
+        near = space.encode(space.decode(near))
+        near = np.concatenate([best, near])
+        best = near[np.argsort(-belief.mean(goal.quantity, near), kind="stable")[:8]]
+    around = np.repeat(best[:1], LOCAL_POINTS - len(best), axis=0)
+    around = np.clip(around + 0.06 * rng.standard_normal(around.shape), 0.0, 1.0)
+    return np.concatenate([best, space.encode(space.decode(around))])
+
+
+def line_through(state: State, goal: Goal, top: Matrix) -> Matrix:
+    """Points along the goal's variable through ``top``; none for other goals."""
+    if not isinstance(goal, LocateBoundary):
+        return np.zeros((0, state.workflow.space.dim))
+    line = np.repeat(top[None, :], _LINE_POINTS, axis=0)
+    line[:, state.workflow.space.names.index(goal.variable)] = np.linspace(0, 1, _LINE_POINTS)
+    return line
+
+
+def known_sites(state: State) -> tuple[list[Site], Matrix, list[Design]]:
+    """Sites of samples that exist or are being made."""
+    space = state.workflow.space
+    found: dict[Site, Design] = {}
+    for sample in state.inventory.samples.values():
+        found.update({(sample.id, i): d for i, d in enumerate(sample.sites)})
+    for issued in state.running.values():
+        step = state.workflow.step(issued.action.step)
+        if step.makes is not None and issued.action.target.sample is not None:
+            sites = step.makes.designs(issued.action.target.design, space)
+            found.update({(issued.action.target.sample, i): d for i, d in enumerate(sites)})
+    designs = list(found.values())
+    x = space.encode(designs) if designs else np.zeros((0, space.dim))
+    return list(found), x, designs
+
+
+def measured_designs(state: State) -> list[Design]:
+    """Designs without a sample at which something was measured or is being measured."""
+    seen: dict[tuple[float, ...], Design] = {}
+    for action in state.actions.values():
+        if state.workflow.step(action.step).acts_on == "design" and action.target.sample is None:
+            seen[tuple(action.target.design.values())] = action.target.design
+    return list(seen.values())
+
+
+def library_candidates(
+    state: State, belief: Belief, goal: Goal, pool: Matrix, seed: int
+) -> tuple[list[tuple[Design, NDArray[np.int64]]], Matrix]:
+    """Samples worth thinking of: spread over the space, and around the optima of sampled worlds."""
+    maker = next((s for s in state.workflow.steps if s.makes is not None), None)
+    space = state.workflow.space
+    if maker is None or maker.makes is None:
+        return [], np.zeros((0, space.dim))
+    worlds = belief.worlds(pool, goal.quantity, seed)
+    optima = worlds.values[goal.quantity].argmax(1)
+    found, counts = np.unique(optima, return_counts=True)
+    likely = found[np.argsort(-counts, kind="stable")][: _LIBRARIES // 2]
+    centres = [pool[len(pool) - LOCAL_POINTS], *pool[likely]]
+    centres += list(space.sobol(_LIBRARIES - _LIBRARIES // 2, seed=state.seed + 1))
+    rows: list[tuple[Design, NDArray[np.int64]]] = []
+    blocks: list[Matrix] = []
+    for centre in centres:
+        design = space.decode(centre)[0]
+        sites = space.encode(maker.makes.designs(design, space))
+        rows.append((design, np.arange(len(sites)) + sum(len(b) for b in blocks)))
+        blocks.append(sites)
+    return rows, np.concatenate(blocks)
