@@ -26,7 +26,7 @@ def design_options(view: View) -> list[Option]:
             chain = workflow.open_steps(step, target, state.inventory)
             whole = _whole_chain(view, final, target)
             key = tuple(target.design.values())
-            if any((s.name, key) in running for s in whole) or failed_too_often(
+            if any((s.name, key) in running for s in (*chain, *whole)) or failed_too_often(
                 state, chain, target
             ):
                 continue
