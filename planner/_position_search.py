@@ -23,7 +23,7 @@ from ..workflow import (
 from ._build import build_action
 from ._follow_up import close, follow_up, unreduced
 from ._options import MAX_FAILURES
-from ._positions import PositionBelief, features_of, measured_of
+from ._positions import Position, PositionBelief, features_of, measured_of
 from ._prices import Prices
 
 Use = Literal["structure", "place", "random"]
@@ -110,7 +110,7 @@ class PositionSearch:
     ) -> Decision:
         belief = self._belief(state, target)
         step = chain[0]
-        taken = state.inventory.status((target.sample or "", target.site, ())).probed
+        taken = self._taken(state, target)
         if belief is None or len(taken) + step.batch > len(belief.positions):
             return close(state, session, "every position is measured")
         rng = np.random.default_rng([state.seed, 5, state.actions_numbered])
@@ -134,6 +134,11 @@ class PositionSearch:
         if not state.affordable(state.commitment(action), session):
             return close(state, session, f"the grant does not bear another {step.name}")
         return self._measure(state, session, action, belief, gain, price)
+
+    def _taken(self, state: State, target: Target) -> list[Position]:
+        """Positions that were probed, or that may not be."""
+        refused = [p for i in state.refused for p in state.actions[i].target.positions]
+        return [*state.inventory.status((target.sample or "", target.site, ())).probed, *refused]
 
     def _measure(
         self,

@@ -36,8 +36,8 @@ class Price:
 class Prices:
     """Expected prices after the observations of a state.
 
-    The log of (charged / declared) of every step has a normal prior at zero; its mean and spread
-    are updated by each observation. Hours include the wait for a busy worker.
+    The log of (charged / declared) of every step has a normal prior at zero that is worth two
+    observations; its mean is updated by each observation. Failures are left out: they break off.
     """
 
     def __init__(self, state: State) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from probewise.campaign import Campaign, CampaignSpec
-from probewise.planner import _belief, _view
+from probewise.planner import _belief
 from probewise.planner._gp import default_kernel
 from probewise.workflow import (
     Action,
@@ -57,6 +58,8 @@ peak-device = support_campaigns:PeakDevice
 [probewise.truths]
 peak = support_campaigns:PeakTruth
 """
+
+_PLANNER = "probewise.planner."
 
 BEST: Design = {"x": 0.3, "y": 0.6}
 
@@ -142,15 +145,20 @@ def register(folder: Path) -> Path:
     return folder
 
 
+SMALL = {"WORLDS": 64, "SPACE_POINTS": 32, "LIBRARIES": 6}
+
+
 def shrink(put: Callable[[Any, str, Any], None] = setattr) -> None:
     """Few worlds, few points and the prior's kernel: decisions in milliseconds, without torch."""
-    put(_belief, "WORLDS", 64)
-    put(_view, "_SPACE_POINTS", 32)
-    put(_view, "_LIBRARIES", 6)
 
     def prior_kernel(x: Any, y: Any, noise: Any, variance: float = 1.0) -> Any:
         return default_kernel(x.shape[1], variance)
 
+    found = {name: module for name, module in sys.modules.items() if name.startswith(_PLANNER)}
+    for module in found.values():
+        for name in vars(module).copy():
+            if name.lstrip("_") in SMALL:
+                put(module, name, SMALL[name.lstrip("_")])
     put(_belief, "fit_kernel", prior_kernel)
 
 
