@@ -70,7 +70,7 @@ def test_single_of_one_rival_is_the_closed_form() -> None:
     expected = s * norm.pdf(d / s) - d * norm.cdf(-d / s)
     assert best.incumbent == pytest.approx(d)
     assert best.single("f", np.array([1]), 0.0)[0] == pytest.approx(expected, rel=0.05)
-    assert best.potential(np.array([1])) == pytest.approx(expected, rel=0.05)
+    assert best.joint([Probe("f", 1, 0.0)]) == pytest.approx(expected, rel=0.05)
     assert best.ceiling() == pytest.approx(expected, rel=0.05)
 
 
@@ -100,9 +100,7 @@ def test_joint_grows_with_probes_and_shrinks_with_noise() -> None:
 def test_no_gain_beats_knowing_everything() -> None:
     ceiling = BEST.ceiling()
     assert np.all(BEST.single("f", ALL, 0.0) <= ceiling + 1e-9)
-    assert BEST.potential(ALL) == pytest.approx(ceiling, rel=0.05)
-    assert np.all(BEST.potential_each(ALL) <= BEST.potential(ALL) + 1e-9)
-    assert BEST.potential_each(ALL)[3] == pytest.approx(BEST.potential(np.array([3])))
+    assert BEST.joint([Probe("f", int(i), 0.0) for i in ALL]) == pytest.approx(ceiling, rel=0.05)
 
 
 @pytest.mark.parametrize("count", [200, 384])
@@ -167,7 +165,8 @@ def test_certainty_of_several_probes_is_their_joint_conditioning() -> None:
 
 def test_certainty_of_everything_is_all_the_spread_and_of_nothing_none() -> None:
     assert FEATURES.spread == FEATURES.ceiling() == pytest.approx(1.0, rel=1e-6)
-    assert FEATURES.potential(ALL) == pytest.approx(1.0, abs=0.02)
+    everything = [Probe("f", int(i), 0.0) for i in ALL]
+    assert FEATURES.joint(everything) == pytest.approx(1.0, abs=0.02)
     assert FEATURES.joint([]) == 0.0
     assert FEATURES.theory() == 0.0
     few = worlds(384)
