@@ -23,6 +23,7 @@ from ..workflow import (
     Sample,
     SpecError,
     State,
+    Status,
     Step,
     Target,
     WorkerSpec,
@@ -75,9 +76,11 @@ class CampaignSpec(Record):
     def initial_state(self, offers: dict[str, tuple[str, ...]] | None = None) -> State:
         """The state before the first event. ``offers`` maps capabilities to workers."""
         inventory = Inventory()
+        made = {step.name: 0 for step in self.workflow.steps if step.makes is not None}
         for name, given in self.specimens.items():
             design = self.workflow.space.check(given.design, f"specimen {name!r}")
             inventory.samples[name] = Sample(name, design, (design,) * given.sites)
+            inventory.places[(name, None, ())] = Status(done=dict(made))
         return State(
             self.workflow,
             self.goal,

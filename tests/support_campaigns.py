@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 import signal
 import sys
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -137,12 +139,23 @@ def _ramp(unit: str) -> Array:
 
 
 def register(folder: Path) -> Path:
-    """Metadata of a distribution that registers the workers and the truth above."""
+    """Metadata, in a folder for ``sys.path``, that registers the workers and the truth above."""
     info = folder / "support_campaigns-0.dist-info"
     info.mkdir(parents=True)
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: support-campaigns\nVersion: 0\n")
     (info / "entry_points.txt").write_text(ENTRY_POINTS)
     return folder
+
+
+@contextmanager
+def registered(folder: Path) -> Iterator[Path]:
+    """The workers and the truth above, as if installed."""
+    sys.path.insert(0, str(register(folder)))
+    importlib.invalidate_caches()
+    try:
+        yield folder
+    finally:
+        sys.path.remove(str(folder))
 
 
 SMALL = {"WORLDS": 64, "SPACE_POINTS": 32, "LIBRARIES": 6}
