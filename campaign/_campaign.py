@@ -36,9 +36,10 @@ from ..workflow import (
     VirtualClock,
 )
 from ._journal import Journal, replay
+from ._load_spec import load_spec
 from ._loop import Loop, Write, offers_by_capability
 from ._run_folder import RunFolder, write_atomically
-from ._spec import CampaignSpec, load_spec, spec_from_dict
+from ._spec import CampaignSpec, spec_from_dict
 from ._store import Hdf5Store
 from ._summary import summarize
 from ._tracking import MlflowSink

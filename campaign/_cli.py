@@ -19,8 +19,9 @@ from ._explain import explain
 from ._finish import finish, rewrite_report
 from ._journal import Journal
 from ._live import LiveView
+from ._load_spec import built_in_names, load_spec
 from ._run_folder import RunFolder, move_aside
-from ._spec import CampaignSpec, built_in_names, load_spec, policies_of
+from ._spec import CampaignSpec, policies_of
 from ._summary import summary_table
 
 app = typer.Typer(

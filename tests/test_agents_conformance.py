@@ -18,7 +18,7 @@ import pytest
 
 from probewise.agents import MemoryStore, Seat, check_worker, example_job, make_worker, worker_types
 from probewise.agents._testing import EchoInstrument
-from probewise.campaign._spec import CampaignSpec, load_spec
+from probewise.campaign import CampaignSpec, load_spec
 from probewise.planner._build import build_action
 from probewise.workflow import (
     Array,

@@ -1,0 +1,81 @@
+"""What no single field of a specification shows: whether its parts fit each other."""
+
+from __future__ import annotations
+
+from ..planner import make_policy
+from ..workflow import BudgetError, LocateBoundary, Maximize, SpecError, Step, Target
+from ._spec import CampaignSpec
+
+
+def check_spec(spec: CampaignSpec) -> None:
+    """Policy, goal, specimens and budget against the workflow.
+
+    Raises
+    ------
+    SpecError, BudgetError, DesignSpaceError
+    """
+    make_policy(spec.policy, spec.workflow, spec.goal)
+    _check_goal(spec)
+    state = spec.initial_state()
+    final = spec.workflow.producer(spec.goal.quantity)
+    specimen = next(iter(spec.specimens), "?new")
+    target = Target(sample=specimen, site=0)
+    chain = spec.workflow.open_steps(final, target, state.inventory)
+    maker = next((s for s in chain if s.makes is not None), None)
+    needs_sample = any(s.acts_on in {"sample", "site", "positions"} for s in chain)
+    if needs_sample and maker is None and not spec.specimens:
+        raise SpecError(
+            f"campaign {spec.name!r}",
+            "steps on samples, but no step makes one and no specimen is given",
+            "a step with 'makes', or 'specimens'",
+            "add one of the two",
+        )
+    _check_budget(spec, chain)
+
+
+def _check_goal(spec: CampaignSpec) -> None:
+    """Whether the goal's variable, or its only specimen, is there."""
+    goal, names = spec.goal, spec.workflow.space.names
+    if isinstance(goal, LocateBoundary) and goal.variable not in names:
+        raise SpecError(
+            f"campaign {spec.name!r}",
+            f"a boundary along {goal.variable!r}",
+            f"one of the variables {list(names)}",
+            "correct goal.variable",
+        )
+    sites = [s.sites for s in spec.specimens.values()]
+    if isinstance(goal, Maximize) and goal.over == "positions" and sites != [1]:
+        raise SpecError(
+            f"campaign {spec.name!r}",
+            f"a goal over positions and {len(sites)} specimens with {sum(sites)} sites",
+            "one specimen with one site",
+            "list exactly one under 'specimens', or set goal.over to 'designs'",
+        )
+
+
+def _check_budget(spec: CampaignSpec, chain: tuple[Step, ...]) -> None:
+    """Whether one way to the goal fits, each step at its cap or the whole at its median."""
+    sizes = [(s, s.positions_per_run) for s in chain]
+    way = " -> ".join(s.name for s in chain)
+    limits = (
+        ("credits", spec.budget.credits, [s.cost_credits for s in chain]),
+        ("hours", spec.budget.hours, [s.latency_h for s in chain]),
+    )
+    for unit, limit, amounts in limits:
+        typical = sum(a.typical(n) for a, (_, n) in zip(amounts, sizes, strict=True))
+        last = amounts[-1].cap(sizes[-1][1]) - amounts[-1].typical(sizes[-1][1])
+        if limit is not None and typical + last > limit:
+            raise BudgetError(
+                f"campaign {spec.name!r}",
+                f"budget of {limit:g} {unit}",
+                f"at least {typical + last:.4g} {unit} for {way} once",
+                f"raise budget.{unit} or make the steps cheaper",
+            )
+    makes = sum(s.makes is not None for s in chain)
+    if spec.budget.samples is not None and spec.budget.samples < makes:
+        raise BudgetError(
+            f"campaign {spec.name!r}",
+            f"budget of {spec.budget.samples} samples",
+            f"at least {makes} for {way}",
+            "raise budget.samples",
+        )

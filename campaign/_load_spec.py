@@ -1,0 +1,128 @@
+"""From a name or a YAML file to a checked specification."""
+
+from __future__ import annotations
+
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from ..workflow import SpecError
+from ._check_spec import check_spec
+from ._spec import CampaignSpec, spec_from_dict
+
+_BUILT_IN = resources.files(__name__.rpartition(".")[0]).joinpath("scenarios")
+
+
+def built_in_names() -> list[str]:
+    """Names of the campaigns that come with the package."""
+    names = [f.name for f in _BUILT_IN.iterdir()]
+    return sorted(name.removesuffix(".yaml") for name in names if name.endswith(".yaml"))
+
+
+def load_spec(
+    source: str | Path,
+    *,
+    seed: int | None = None,
+    data: str | Path | None = None,
+    policy: str | None = None,
+    goal: str | None = None,
+    budget: dict[str, float] | None = None,
+) -> CampaignSpec:
+    """Read a built-in campaign by its name, or a YAML file, with overrides.
+
+    In the configuration of a worker, ``$seed`` stands for the campaign's seed and ``$data`` for the
+    path given as ``data``.
+
+    Raises
+    ------
+    SpecError
+        If there is no such campaign, the YAML is broken, or a field is unknown or wrong.
+    BudgetError
+        If the budget does not bear the shortest way to the goal.
+    """
+    raw = _read(source)
+    raw["seed"] = raw.get("seed", 0) if seed is None else seed
+    if policy is not None:
+        raw["policy"] = policy
+    if goal is not None:
+        raw["goal"] = _named_goal(raw, goal)
+    if budget and isinstance(raw.get("budget", {}), dict):
+        raw["budget"] = {**raw.get("budget", {}), **budget}
+    _fill_in(raw, data)
+    spec = spec_from_dict(raw, str(source))
+    check_spec(spec)
+    return spec
+
+
+def _read(source: str | Path) -> dict[str, Any]:
+    names = built_in_names()
+    if str(source) in names:
+        data = _BUILT_IN.joinpath(f"{source}.yaml").read_bytes()
+    else:
+        path = Path(source)
+        if not path.is_file():
+            raise SpecError(
+                "campaign",
+                f"{str(source)!r}, which is no file",
+                f"a YAML file or one of {names}",
+                "correct the name or path",
+            )
+        data = path.read_bytes()
+    try:
+        raw = yaml.safe_load(data.decode("utf-8"))
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise SpecError(
+            f"campaign {str(source)!r}",
+            f"text that is not YAML ({str(error).splitlines()[0]})",
+            "YAML without tags",
+            'mend the file; quote texts with brackets, such as "image [nm]"',
+        ) from error
+    if not isinstance(raw, dict):
+        raise SpecError(
+            f"campaign {str(source)!r}",
+            f"a {type(raw).__name__}",
+            "a mapping with name, goal, budget, workflow and workers",
+            "see 'probewise schema'",
+        )
+    return raw
+
+
+def _named_goal(raw: dict[str, Any], name: str) -> dict[str, Any]:
+    """One of the campaign's other goals, or its own by its kind."""
+    own, others = raw.get("goal"), raw.get("goals")
+    known = {own.get("kind"): own} if isinstance(own, dict) else {}
+    known |= others if isinstance(others, dict) else {}
+    if name not in known:
+        raise SpecError(
+            f"campaign {raw.get('name', '?')!r}",
+            f"goal {name!r}",
+            f"one of {sorted(str(k) for k in known)}",
+            "correct the name, or add the goal under 'goals'",
+        )
+    return known[name]
+
+
+def _fill_in(raw: dict[str, Any], data: str | Path | None) -> None:
+    """Put seed and data path where ``$seed`` and ``$data`` stand."""
+    workers = raw.get("workers")
+    for worker in workers.values() if isinstance(workers, dict) else ():
+        config = worker.get("config") if isinstance(worker, dict) else None
+        if isinstance(config, dict):
+            config.update({key: _filled(value, raw, data) for key, value in config.items()})
+
+
+def _filled(value: Any, raw: dict[str, Any], data: str | Path | None) -> Any:
+    if value == "$seed":
+        return raw["seed"]
+    if value != "$data":
+        return value
+    if data is None:
+        raise SpecError(
+            f"campaign {raw.get('name', '?')!r}",
+            "no data",
+            raw.get("needs_data", "") or "a path",
+            "give the path with --data PATH",
+        )
+    return str(Path(data).absolute())
