@@ -20,7 +20,7 @@ one's.
 """
 
 _GRANT_MARGIN = 1.6
-"""A session's cap over the expected price of its plan."""
+"""A session's cap over the expected price of measuring every site of its sample once."""
 
 
 _TELLING = 0.05
@@ -48,6 +48,8 @@ class CampaignTier:
         for option in affordable:
             if option.index < _PATIENCE * affordable[0].index:
                 break
+            if option.kind == "library" and self._about_to_learn(state):
+                continue
             if state.free_worker(option.step, option.target) is not None:
                 return self._act(state, view, option, alternatives)
         reason = self._why_not(state, options, worthwhile, affordable)
@@ -87,6 +89,15 @@ class CampaignTier:
 
     def _free_sites(self, view: View) -> list[Site]:
         return [s for s in view.sites if not self._held(view.state, s[0])]
+
+    def _about_to_learn(self, state: State) -> bool:
+        """Whether an open session has not yet given its first value: it may change what to make."""
+        return any(
+            not any(
+                o.values and state.actions[o.action_id].session == name for o in state.observations
+            )
+            for name in state.open_sessions()
+        )
 
     def _library_options(self, view: View, pending: list[Probe]) -> list[Option]:
         """New samples; kept while neither the view nor what is pending changes."""
@@ -150,7 +161,7 @@ class CampaignTier:
         )
 
     def _grant(self, state: State, session: str, option: Option, others: list[Option]) -> Grant:
-        """A cap on the plan's price and the rate of the best that could be done elsewhere.
+        """A cap for measuring all that its plan may grow to, and the rate of the best elsewhere.
 
         A session that was opened because its instrument would have stood idle, while something
         better waits for another worker, is held to the same lower standard by which it was
@@ -162,13 +173,12 @@ class CampaignTier:
         if self.goal.worth_credits is not None:
             rate = max(rate, 1.0 / self.goal.worth_credits)
         limit = state.budget.hours
-        hours = option.price.hours * _GRANT_MARGIN
+        reach = option.reach or option.price
+        hours = reach.hours * _GRANT_MARGIN
         return Grant(
             session=session,
             sample=option.sample or "",
-            credits=min(
-                option.price.credits * _GRANT_MARGIN, state.free_credits - state.granted_credits
-            ),
+            credits=min(reach.credits * _GRANT_MARGIN, state.free_credits - state.granted_credits),
             hours=hours if limit is None else min(hours, limit - state.now_h),
             reservation_rate=rate,
         )

@@ -11,7 +11,7 @@ def design_options(view: View) -> list[Option]:
     """Measure any quantity at any design, in workflows that need no samples."""
     state, workflow = view.state, view.state.workflow
     options: list[Option] = []
-    potential = view.objective.potential_each(view.free_rows)
+    ends = view.objective.single(view.worlds.goal, view.free_rows, 0.0)
     final = workflow.producer(view.worlds.goal)
     running = {
         (i.action.step, tuple(i.action.target.design.values())) for i in state.running.values()
@@ -21,7 +21,7 @@ def design_options(view: View) -> list[Option]:
         if step.acts_on != "design" or step.makes is not None:
             continue
         gains = view.objective.single(quantity, view.free_rows, view.noise(quantity))
-        for row, gain, end in zip(view.free_rows, gains, potential, strict=True):
+        for row, gain, end in zip(view.free_rows, gains, ends, strict=True):
             target = Target(design=view.designs[row])
             chain = workflow.open_steps(step, target, state.inventory)
             whole = _whole_chain(view, final, target)

@@ -9,11 +9,11 @@ of knowing the goal exactly over the price of all open steps up to the chain's e
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from ..workflow import Alternative, State, Step, Target, place_of
 from ._prices import Price
-from ._view import Site, View
+from ._view import View
 from ._worlds import Probe
 
 MAX_FAILURES = 3
@@ -21,8 +21,10 @@ MAX_FAILURES = 3
 
 @dataclass(frozen=True)
 class Option:
-    """One thing to do next. ``value`` is in the goal's unit; ``cost`` in credits, hours priced
-    in.
+    """One thing to do next.
+
+    ``value`` is in the goal's unit; ``cost`` in credits, hours priced in. ``reach`` is, for a
+    session, the price of measuring every site of its sample once.
     """
 
     label: str
@@ -34,7 +36,7 @@ class Option:
     cost: float
     probes: tuple[Probe, ...] = ()
     sample: str | None = None
-    sites: tuple[Site, ...] = field(default=(), compare=False)
+    reach: Price | None = None
 
     @property
     def index(self) -> float:

@@ -67,11 +67,8 @@ def _library_option(
     for link in state.workflow.open_steps(final, new[0], Inventory()):
         if link.name != maker.name:
             end = end + view.prices.of(link)
-    potential = view.objective.potential(candidate.rows)
-    if pending:
-        end_probes = [Probe(view.worlds.goal, int(r), 0.0) for r in candidate.rows]
-        potential = min(potential, _beyond(view, end_probes, pending, base))
-    choices.append((potential, whole + end))
+    ends = [Probe(view.worlds.goal, int(r), 0.0) for r in candidate.rows]
+    choices.append((_beyond(view, ends, pending, base), whole + end))
     value, price = best_rate(choices, view, maker)
     where = ", ".join(f"{k}={v:.3g}" for k, v in candidate.design.items())
     return Option(
@@ -172,7 +169,7 @@ def _session_option(
         option_cost(view, price, mount),
         probes,
         sample,
-        chosen,
+        plan_price(view, step, [site_target(view, s) for s in sites]),
     )
 
 
@@ -187,8 +184,6 @@ def site_options(view: View, quantities: Sequence[str], sites: Sequence[Site]) -
             continue
         rows = np.array([view.sites[s] for s in usable])
         gains = view.objective.single(quantity, rows, view.noise(quantity))
-        if quantity == view.worlds.goal:
-            gains = np.maximum(gains, view.objective.potential_each(rows))
         for site, gain in zip(usable, gains, strict=True):
             target = site_target(view, site)
             chain = state.workflow.open_steps(step, target, state.inventory)

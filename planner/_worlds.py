@@ -89,14 +89,6 @@ class Objective(ABC):
         """Expected gain of making all ``probes``."""
 
     @abstractmethod
-    def potential(self, points: Indices) -> float:
-        """Expected gain of knowing the goal's quantity exactly at ``points`` (the chain's end)."""
-
-    @abstractmethod
-    def potential_each(self, points: Indices) -> Vector:
-        """:meth:`potential` (N,) of each point alone."""
-
-    @abstractmethod
     def theory(self) -> float:
         """Expected gain of knowing which member of the theory's ensemble is right."""
 
@@ -116,10 +108,9 @@ def _slopes(goal: Matrix, y: Matrix, noise: Vector, rows: Indices) -> Matrix:
 
 @final
 class Best(Objective):
-    """Find the largest value: gains are rises of the largest posterior mean (knowledge gradient).
+    """Find the largest value: gains are rises of the largest posterior mean.
 
-    The potential of points is their expected improvement over the leader, the point of the largest
-    mean, world by world: what is unknown of both alike makes no difference to the choice.
+    The knowledge gradient of Frazier, Powell & Dayanik 2009, for any set of probes.
     """
 
     def __init__(self, worlds: Worlds, contenders: int = 256) -> None:
@@ -131,7 +122,6 @@ class Best(Objective):
         self._contenders = np.sort(top[np.isfinite(reach[top])])
         self._goal = goal[:, self._contenders]
         self._mean = mean[self._contenders]
-        self._leader = self._goal[:, int(np.argmax(self._mean))]
         self.incumbent = float(self._mean.max()) if len(self._mean) else 0.0
         self._z = norm.ppf((np.arange(15) + 0.5) / 15)
         self._z *= 1.0 / np.sqrt(np.mean(self._z**2))
@@ -174,14 +164,6 @@ class Best(Objective):
                 np.mean(self._mean[best] + np.sum(outcome * slopes[judges].T[best], axis=1))
             )
         return max(total / 2 - self.incumbent, 0.0)
-
-    def potential(self, points: Indices) -> float:
-        goal = self.worlds.values[self.worlds.goal][:, points]
-        return float(np.maximum(goal.max(1) - self._leader, 0.0).mean())
-
-    def potential_each(self, points: Indices) -> Vector:
-        goal = self.worlds.values[self.worlds.goal][:, points]
-        return np.maximum(goal - self._leader[:, None], 0.0).mean(0)
 
     def theory(self) -> float:
         members = self.worlds.theory
@@ -242,12 +224,6 @@ class Certainty(Objective):
         covariance = (y - y.mean(0)).T @ self._centred / len(y)
         explained = np.sum(slopes * covariance, axis=0) / np.maximum(self._std**2, 1e-300)
         return float(self._fall(explained, len(probes)))
-
-    def potential(self, points: Indices) -> float:
-        return self.joint([Probe(self.worlds.goal, int(p), 0.0) for p in points])
-
-    def potential_each(self, points: Indices) -> Vector:
-        return self.single(self.worlds.goal, points, 0.0)
 
     def theory(self) -> float:
         members = self.worlds.theory
