@@ -158,7 +158,7 @@ def registered(folder: Path) -> Iterator[Path]:
         sys.path.remove(str(folder))
 
 
-SMALL = {"WORLDS": 64, "SPACE_POINTS": 32, "LIBRARIES": 6}
+SMALL = {"WORLDS": 64, "SPACE_POINTS": 16, "LOCAL_POINTS": 16, "LIBRARIES": 6}
 
 
 def shrink(put: Callable[[Any, str, Any], None] = setattr) -> None:

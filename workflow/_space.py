@@ -169,7 +169,8 @@ class Space(Record):
         u = np.clip(np.atleast_2d(np.asarray(unit, dtype=np.float64)), 0.0, 1.0)
         columns = [v.from_unit(u[:, i]) for i, v in enumerate(self.variables)]
         rows = np.stack(columns, axis=1) if columns else u
-        return [dict(zip(self.names, map(float, row), strict=True)) for row in rows]
+        names = self.names
+        return [dict(zip(names, map(float, row), strict=True)) for row in rows]
 
     def sobol(self, n: int, seed: int) -> NDArray[np.float64]:
         """``n`` scrambled Sobol points (n, dim) in the unit cube, snapped to allowed values."""
