@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from ..workflow import Action, Decision, Estimate, Level, Sample, State, Step, Target
-from ._options import MAX_FAILURES, Option
+from ._options import MAX_FAILURES, Option, refused_before
 
 
 def unreduced(state: State, sample: Sample) -> Iterator[tuple[Step, Target]]:
@@ -22,7 +22,8 @@ def unreduced(state: State, sample: Sample) -> Iterator[tuple[Step, Target]]:
             if step.level > Level.REALTIME or not arrays or not status.alive:
                 continue
             fresh = all(state.inventory.is_fresh(p.name, step, target) for p in arrays)
-            if fresh and status.failures.get(step.name, 0) < MAX_FAILURES:
+            failed = status.failures.get(step.name, 0) >= MAX_FAILURES
+            if fresh and not failed and not refused_before(state, step, target):
                 yield step, target
 
 

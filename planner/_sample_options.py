@@ -101,7 +101,10 @@ def session_options(view: View, pending: Sequence[Probe]) -> list[Option]:
     options = []
     base = view.objective.joint(pending)
     for sample in state.inventory.samples.values():
-        if sample.id in busy or failed_too_often(state, [mount], Target(sample=sample.id)):
+        target = Target(sample=sample.id)
+        if sample.id in busy or failed_too_often(state, [mount], target):
+            continue
+        if refused_before(state, mount, target):
             continue
         if _given_back_without_news(state, sample.id):
             continue

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from ..workflow import State, Step, Target
-from ._options import Option, failed_too_often, option_cost
+from ._options import Option, failed_too_often, option_cost, refused_before
 from ._view import View
 
 _NOVELTY = 0.1
@@ -20,6 +20,8 @@ def theory_options(view: View) -> list[Option]:
         if step.acts_on != "space" or state.free_worker(step) is None:
             continue
         if failed_too_often(state, [step], Target()) or _in_flight(state, step):
+            continue
+        if refused_before(state, step, Target()):
             continue
         value = _theory_value(view, step)
         if value > 0.0:
