@@ -88,7 +88,7 @@ class _SpaceFilling(Scripted):
         space = state.workflow.space
         if number >= max(space.dim, 2):
             return None
-        return space.decode(space.sobol(8, seed=state.seed))[number]
+        return space.decode(space.sobol(max(space.dim, 2), seed=state.seed))[number]
 
     def screened(self, state: State, sample: Sample) -> Sequence[int]:
         return ()
@@ -112,6 +112,8 @@ class SingleSource:
         self._search = HierarchicalPlanner(workflow, goal, consumed(workflow, goal.quantity))
 
     def decide(self, state: State) -> Decision:
+        if state.sessions:  # the start opens none: the search has begun
+            return self._search.decide(state)
         decision = self._start.decide(state)
         return self._search.decide(state) if decision.kind == "stop" else decision
 

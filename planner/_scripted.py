@@ -156,18 +156,28 @@ class Scripted(ABC):
             if sample.id in held or self._unfinished(state, sample):
                 continue
             for site in self.tested(state, sample):
-                status = state.inventory.status((sample.id, site, ()))
-                failed = status.failures.get(self._final.name, 0) >= MAX_FAILURES
-                if not status.alive or self._goal.quantity in status.values or failed:
+                step = self._open_test(state, sample, site)
+                if step is None:
                     continue
-                action = build_action(state, self._final, _site(sample, site))
-                running = any(
-                    i.action.target.sample == sample.id and i.action.target.site == site
-                    for i in state.running.values()
-                )
-                if not running and self._can(state, self._final, action, None):
+                action = build_action(state, step, _site(sample, site))
+                if self._can(state, step, action, None):
                     return self._act(state, action, f"test pad {site} of {sample.id}")
         return None
+
+    def _open_test(self, state: State, sample: Sample, site: int) -> Step | None:
+        """The first open step of a site's test, or None when it is done, under way or hopeless.
+
+        What needs a mounted sample is left to sessions.
+        """
+        status = state.inventory.status((sample.id, site, ()))
+        if not status.alive or self._goal.quantity in status.values:
+            return None
+        for issued in state.running.values():
+            if (issued.action.target.sample, issued.action.target.site) == (sample.id, site):
+                return None
+        step = state.workflow.open_steps(self._final, _site(sample, site), state.inventory)[0]
+        hopeless = status.failures.get(step.name, 0) >= MAX_FAILURES
+        return None if hopeless or step.name in state.workflow.session_steps else step
 
     def _make(self, state: State) -> Decision | None:
         maker = next((s for s in state.workflow.steps if s.makes is not None), None)
