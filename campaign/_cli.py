@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -166,17 +167,15 @@ def seed_list(text: str) -> list[int]:
     Raises
     ------
     SpecError
-        If the text is neither.
+        If the text is neither, or names a seed twice.
     """
-    seeds: list[int] = []
-    try:
-        for part in text.split(","):
-            first, _, last = part.partition("-")
-            seeds += range(int(first), int(last or first) + 1)
-    except ValueError:
-        seeds = []
-    if not seeds:
-        raise SpecError("seeds", repr(text), "such as 0-9 or 1,3,5", "correct the list")
+    parts = [re.fullmatch(r"(\d+)(?:-(\d+))?", part) for part in text.replace(" ", "").split(",")]
+    ranges = [range(int(p[1]), int(p[2] or p[1]) + 1) for p in parts if p is not None]
+    seeds = [seed for found in ranges for seed in found]
+    if None in parts or not all(ranges) or len(set(seeds)) < len(seeds):
+        raise SpecError(
+            "seeds", repr(text), "such as 0-9 or 1,3,5, every seed once", "correct the list"
+        )
     return seeds
 
 
