@@ -84,6 +84,11 @@ def run(
                 "give one of them",
             )
         if resume is not None:
+            given = {
+                "--seed": seed, "--out": out, "--data": data, "--policy": policy, "--goal": goal,
+                "--credits": credits, "--hours": hours, "--move-aside": move_old or None,
+            }  # fmt: skip
+            _refuse_beside_resume([name for name, value in given.items() if value is not None])
             folder = resume
             campaign = Campaign.resume(
                 resume, runtime=runtime.value, address=address, tracking_uri=tracking_uri
@@ -101,6 +106,23 @@ def run(
                 spec, out=folder, runtime=runtime.value, address=address, tracking_uri=tracking_uri
             )
         _watch(campaign, folder)
+
+
+def _refuse_beside_resume(given: list[str]) -> None:
+    """A run is taken up as it was started.
+
+    Raises
+    ------
+    SpecError
+        If anything else is asked for.
+    """
+    if given:
+        raise SpecError(
+            "run --resume",
+            f"{', '.join(given)} as well",
+            "--runtime, --address and --tracking-uri",
+            "leave the others out, or start a new run",
+        )
 
 
 def _watch(campaign: Campaign, folder: Path) -> None:
@@ -142,7 +164,7 @@ def compare_policies(
     """Compare policies on the truth of a campaign's twins, in parallel on Ray."""
     with complaining():
         spec = load_spec(source or "", data=data, goal=goal, budget=_budget(credits, hours))
-        names = policies.split(",") if policies else list(policies_of(spec))
+        names = [n.strip() for n in policies.split(",")] if policies else list(policies_of(spec))
         records: list[Comparison] = []
         console = Console()
         for record in compare(spec, names, seed_list(seeds), parallel):
