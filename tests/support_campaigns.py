@@ -15,7 +15,7 @@ import numpy as np
 
 from probewise.campaign import Campaign, CampaignSpec
 from probewise.planner import _belief
-from probewise.planner._gp import default_kernel
+from probewise.planner._gp import Matern52
 from probewise.workflow import (
     Action,
     Array,
@@ -161,18 +161,24 @@ def registered(folder: Path) -> Iterator[Path]:
 SMALL = {"WORLDS": 64, "SPACE_POINTS": 16, "LOCAL_POINTS": 16, "LIBRARIES": 6}
 
 
+def kernel(dim: int, variance: float = 1.0) -> Matern52:
+    return Matern52(np.full(dim, 0.4 * np.sqrt(max(dim, 1))), variance)
+
+
+def fix_kernel(put: Callable[[Any, str, Any], None], module: Any) -> None:
+    """Let a module use :func:`kernel` before data and after."""
+    put(module, "default_kernel", kernel)
+    put(module, "fit_kernel", lambda x, y, noise, variance=1.0: kernel(x.shape[1], variance))
+
+
 def shrink(put: Callable[[Any, str, Any], None] = setattr) -> None:
-    """Few worlds, few points and the prior's kernel: decisions in milliseconds, without torch."""
-
-    def prior_kernel(x: Any, y: Any, noise: Any, variance: float = 1.0) -> Any:
-        return default_kernel(x.shape[1], variance)
-
+    """Few worlds, few points and one kernel: decisions in milliseconds, without torch."""
     found = {name: module for name, module in sys.modules.items() if name.startswith(_PLANNER)}
     for module in found.values():
         for name in vars(module).copy():
             if name.lstrip("_") in SMALL:
                 put(module, name, SMALL[name.lstrip("_")])
-    put(_belief, "fit_kernel", prior_kernel)
+    fix_kernel(put, _belief)
 
 
 VARIABLES: list[dict[str, Any]] = [

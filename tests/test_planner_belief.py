@@ -6,12 +6,12 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
-from support_campaigns import DESIGNS, LOOK, PRIOR, TEST, Bench, workflow
+from support_campaigns import DESIGNS, LOOK, PRIOR, TEST, Bench, fix_kernel, kernel, workflow
 
 from probewise.planner import Belief, belief_from, relevant_quantities
 from probewise.planner import _belief as module
-from probewise.planner._belief import Data
-from probewise.planner._gp import Matrix, default_kernel
+from probewise.planner._gp import Matrix
+from probewise.planner._node import Data, refit_count
 from probewise.workflow import Grid, Target, Workflow
 
 RNG = np.random.default_rng(0)
@@ -22,9 +22,9 @@ ONE = workflow(TEST, priors={"height": PRIOR})
 
 
 @pytest.fixture(autouse=True)
-def many_worlds_of_the_priors_kernel(monkeypatch: pytest.MonkeyPatch) -> None:
+def many_worlds_of_one_kernel(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "WORLDS", 3000)
-    monkeypatch.setattr(module, "fit_kernel", lambda x, y, n, v=1.0: default_kernel(x.shape[1], v))
+    fix_kernel(monkeypatch.setattr, module)
 
 
 def data(y: Matrix, std: float = 1e-3, x: Matrix = X) -> Data:
@@ -46,9 +46,9 @@ def test_without_data_the_prior_is_believed() -> None:
 def test_the_mean_is_kriging_with_an_uncertain_constant() -> None:
     known = belief(ONE, height=data(WAVE, std=0.05))
     y, noise = (WAVE - 0.3) / 0.4, (0.05 / 0.4) ** 2
-    kernel = default_kernel(2)
-    gram = kernel(X, X) + 0.3**2 + noise * np.eye(len(X))
-    expected = 0.3 + 0.4 * (kernel(POOL, X) + 0.3**2) @ np.linalg.solve(gram, y)
+    known_kernel = kernel(2)
+    gram = known_kernel(X, X) + 0.3**2 + noise * np.eye(len(X))
+    expected = 0.3 + 0.4 * (known_kernel(POOL, X) + 0.3**2) @ np.linalg.solve(gram, y)
     np.testing.assert_allclose(known.mean("height", POOL), expected, atol=1e-6)
 
 
@@ -57,9 +57,9 @@ def test_worlds_agree_with_the_posterior() -> None:
     worlds = known.worlds(POOL, "height", seed=1)
     values = worlds.values["height"]
     noise = (0.05 / 0.4) ** 2
-    kernel = default_kernel(2)
-    gram = kernel(X, X) + 0.3**2 + noise * np.eye(len(X))
-    cross = kernel(POOL, X) + 0.3**2
+    known_kernel = kernel(2)
+    gram = known_kernel(X, X) + 0.3**2 + noise * np.eye(len(X))
+    cross = known_kernel(POOL, X) + 0.3**2
     variance = 1.0 + 0.3**2 - np.sum(cross * np.linalg.solve(gram, cross.T).T, axis=1)
     assert (worlds.count, worlds.goal, values.shape) == (3000, "height", (3000, 12))
     np.testing.assert_allclose(values.mean(0), known.mean("height", POOL), atol=1e-6)
@@ -296,7 +296,7 @@ def test_the_newest_theory_counts() -> None:
 
 
 def test_refits_become_rarer_as_data_grow() -> None:
-    due = [module._refit_count(n) for n in range(60)]
+    due = [refit_count(n) for n in range(60)]
     assert due[:9] == list(range(9))
     assert due == sorted(due) and all(d <= n for n, d in enumerate(due))
     changes = sum(a != b for a, b in pairwise(due[20:]))

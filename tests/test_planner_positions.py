@@ -7,11 +7,11 @@ from typing import Literal
 import numpy as np
 import pytest
 from scipy.stats import norm
-from support_campaigns import Bench
+from support_campaigns import Bench, fix_kernel
 
 from probewise.planner import PositionBelief, PositionSearch
 from probewise.planner import _positions as module
-from probewise.planner._gp import Matrix, Vector, default_kernel
+from probewise.planner._gp import Matrix, Vector
 from probewise.planner._position_search import Use
 from probewise.planner._positions import Measured, features_of, measured_of, scalar_behind
 from probewise.workflow import Decided, Decision, Maximize, SpecError, Table, Target, Workflow
@@ -29,8 +29,8 @@ NOTHING = Measured((), np.zeros(0), np.zeros(0))
 
 
 @pytest.fixture(autouse=True)
-def prior_kernel(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "fit_kernel", lambda x, y, n, v=1.0: default_kernel(x.shape[1], v))
+def one_kernel(monkeypatch: pytest.MonkeyPatch) -> None:
+    fix_kernel(monkeypatch.setattr, module)
 
 
 def measured(values: Vector, rows: list[int], std: float = 0.01) -> Measured:
