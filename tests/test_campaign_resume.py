@@ -23,7 +23,7 @@ from support_campaigns import (
     spec_of,
 )
 
-from probewise.campaign import Campaign, Journal
+from probewise.campaign import Campaign, Journal, load_spec
 from probewise.campaign import _campaign as module
 from probewise.campaign._tracking import MlflowSink
 from probewise.workflow import (
@@ -283,3 +283,21 @@ def test_what_a_killed_device_may_have_done_is_charged_and_not_repeated(
     assert "not repeated" in lost.failure.remedy
     assert state.spent_credits <= 80
     assert not state.inventory.is_done("grow", Target(sample="S001"))
+
+
+# -- actors --------------------------------------------------------------------------------------
+
+
+@pytest.mark.ray
+def test_actors_and_one_process_give_the_same_campaign(ray_cluster: None, tmp_path: Path) -> None:
+    """Broken off with some actions in flight, taken up by new actors."""
+    spec = load_spec("sm-bfo", policy="random", budget={"credits": 600.0})
+    whole = Campaign(spec, out=tmp_path / "whole")
+    whole.run()
+    folder = tmp_path / "run"
+    for count, _ in enumerate(Campaign(spec, out=folder, runtime="ray"), start=1):
+        if count == 12:
+            break
+    resumed = Campaign.resume(folder, runtime="ray")
+    resumed.run()
+    same(whole, resumed)
