@@ -163,8 +163,11 @@ class Campaign:
         began = time.monotonic()
         runtime = self._runtime()
         with ExitStack() as stack:
-            write = self._open(stack)
             stack.callback(runtime.close)
+            if self._out is not None and not self._resume:
+                RunFolder.check_new(self._out)
+                runtime.start()  # before the folder is made: what cannot start leaves nothing
+            write = self._open(stack)
             for event in self._live(runtime, write):
                 if self._sink is not None:
                     self._sink.feed(event)

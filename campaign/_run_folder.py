@@ -40,6 +40,24 @@ class RunFolder:
         RunFolderError
             If ``path`` is a file or a folder with something in it.
         """
+        folder = cls.check_new(path)
+        folder.mkdir(parents=True, exist_ok=True)
+        lock = _locked(folder)
+        run = cls(folder, lock)
+        run.data_path.mkdir(exist_ok=True)
+        _sync(folder)
+        _sync(folder.parent)
+        return run
+
+    @classmethod
+    def check_new(cls, path: str | Path) -> Path:
+        """The absolute path of a folder that may become a run folder; nothing is made yet.
+
+        Raises
+        ------
+        RunFolderError
+            If ``path`` is a file or a folder with something in it.
+        """
         folder = Path(path).absolute()
         if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
             what = "a folder that is not empty" if folder.is_dir() else "a file"
@@ -50,13 +68,7 @@ class RunFolder:
                 "give another folder, resume the run that is in it, or ask to start afresh, which"
                 " keeps the earlier run beside it",
             )
-        folder.mkdir(parents=True, exist_ok=True)
-        lock = _locked(folder)
-        run = cls(folder, lock)
-        run.data_path.mkdir(exist_ok=True)
-        _sync(folder)
-        _sync(folder.parent)
-        return run
+        return folder
 
     @classmethod
     def open(cls, path: str | Path) -> RunFolder:

@@ -23,9 +23,9 @@ MIN_CHANNELS = LOW_FIELD.stop + 5
 _WHO = "recording of current-field spectra"
 _FORMAT = "an NSID HDF5 file with one 3-D main dataset (row, column, field)"
 _REMEDY = (
-    "give the path of bfo_iv_final.hf5 (MIT licence), which lies in the folder bfo_iv of the data "
-    "shared beside the project and comes from the repository pycroscopy/sample_data on GitHub; "
-    f"any other recording must be {_FORMAT}"
+    "give the path of bfo_iv_final.hf5 from the repository pycroscopy/sample_data on GitHub (MIT"
+    " licence), or of any other recording that is an NSID HDF5 file with one 3-D main dataset (row,"
+    " column, field)"
 )
 
 

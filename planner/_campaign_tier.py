@@ -14,11 +14,6 @@ from ._theory_options import theory_options
 from ._view import Site, View, confirming, goal_unit
 from ._worlds import Probe
 
-_PATIENCE = 0.3
-"""A free worker takes a lesser option only if its index is at least this share of the best
-one's.
-"""
-
 _GRANT_MARGIN = 1.6
 """A session's cap over the expected price of measuring every site of its sample once."""
 
@@ -46,8 +41,8 @@ class CampaignTier:
             alternatives = worthwhile[:6] or alternatives
         affordable = [o for o in worthwhile if self._affordable(state, o)]
         for option in affordable:
-            if option.index < _PATIENCE * affordable[0].index:
-                break
+            if option.index < self._standard(view, affordable[0], option):
+                continue
             if option.kind == "library" and self._about_to_learn(state):
                 continue
             if state.free_worker(option.step, option.target) is not None:
@@ -89,6 +84,16 @@ class CampaignTier:
 
     def _free_sites(self, view: View) -> list[Site]:
         return [s for s in view.sites if not self._held(view.state, s[0])]
+
+    def _standard(self, view: View, best: Option, option: Option) -> float:
+        """The gain per credit that an option must have to be taken while the best one waits.
+
+        Credits spent now cannot be spent on the best option later; not spending them costs the
+        hours until its worker is free. So what is cheap may be done meanwhile, and what is dear
+        must be nearly as good.
+        """
+        waiting = view.prices.wait_h(best.step) * view.state.budget.credits_per_hour
+        return best.index * max(0.0, 1.0 - waiting / max(option.cost, 1e-9))
 
     def _about_to_learn(self, state: State) -> bool:
         """Whether an open session has not yet given its first value: it may change what to make."""
@@ -140,7 +145,7 @@ class CampaignTier:
         others = [o for o in best if o != option]
         if option.kind == "session" and option.sample is not None:
             session = f"session-{len(state.sessions) + 1:03d}"
-            grant = self._grant(state, session, option, others)
+            grant = self._grant(view, session, option, others)
         action = build_action(state, option.step, option.target, session=session)
         expected = view.expected(option.probes[0].point) if option.probes else {}
         unit = goal_unit(state, self.goal)
@@ -160,16 +165,18 @@ class CampaignTier:
             expected=expected,
         )
 
-    def _grant(self, state: State, session: str, option: Option, others: list[Option]) -> Grant:
+    def _grant(self, view: View, session: str, option: Option, others: list[Option]) -> Grant:
         """A cap for measuring all that its plan may grow to, and the rate of the best elsewhere.
 
         A session that was opened because its instrument would have stood idle, while something
         better waits for another worker, is held to the same lower standard by which it was
         opened.
         """
-        rate = max((o.index for o in others if o.kind != "theory"), default=0.0)
-        if rate > option.index:
-            rate *= _PATIENCE
+        state = view.state
+        rival = max((o for o in others if o.kind != "theory"), key=lambda o: o.index, default=None)
+        rate = 0.0 if rival is None else rival.index
+        if rival is not None and rate > option.index:
+            rate = self._standard(view, rival, option)
         if self.goal.worth_credits is not None:
             rate = max(rate, 1.0 / self.goal.worth_credits)
         limit = state.budget.hours

@@ -50,7 +50,7 @@ def default_kernel(dim: int, variance: float = 1.0) -> Matern52:
     """The prior's kernel: length scales that grow with the root of the dimension (Hvarfner et
     al. 2024).
     """
-    return Matern52(np.full(dim, 0.4 * np.sqrt(max(dim, 1))), variance)
+    return Matern52(np.full(dim, 0.25 * np.sqrt(max(dim, 1))), variance)
 
 
 def fit_kernel(x: Matrix, y: Vector, noise: Vector | None, variance: float = 1.0) -> Matern52:
@@ -75,7 +75,7 @@ def fit_kernel(x: Matrix, y: Vector, noise: Vector | None, variance: float = 1.0
     base = MaternKernel(
         2.5,
         ard_num_dims=dim,
-        lengthscale_prior=LogNormalPrior(float(np.log(prior.lengthscales[0])), 0.75),
+        lengthscale_prior=LogNormalPrior(float(np.log(prior.lengthscales[0])), 0.5),
     )
     scaled = ScaleKernel(base, outputscale_prior=LogNormalPrior(float(np.log(variance)), 0.75))
     base.lengthscale = torch.tensor(prior.lengthscales)

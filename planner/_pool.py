@@ -9,6 +9,7 @@ from ..workflow import (
     Design,
     Goal,
     LocateBoundary,
+    Maximize,
     State,
 )
 from ._belief import Belief
@@ -75,7 +76,9 @@ def measured_designs(state: State) -> list[Design]:
 def library_candidates(
     state: State, belief: Belief, goal: Goal, pool: Matrix, seed: int
 ) -> tuple[list[tuple[Design, NDArray[np.int64]]], Matrix]:
-    """Samples worth thinking of: spread over the space, and around the optima of sampled worlds."""
+    """Samples worth thinking of: around the optima of sampled worlds (Thompson 1933), which are
+    where the best may be; where all of the space matters, spread over it too.
+    """
     maker = next((s for s in state.workflow.steps if s.makes is not None), None)
     space = state.workflow.space
     if maker is None or maker.makes is None:
@@ -83,9 +86,10 @@ def library_candidates(
     worlds = belief.worlds(pool, goal.quantity, seed)
     optima = worlds.values[goal.quantity].argmax(1)
     found, counts = np.unique(optima, return_counts=True)
-    likely = found[np.argsort(-counts, kind="stable")][: _LIBRARIES // 2]
+    spread = 0 if isinstance(goal, Maximize) else _LIBRARIES // 2
+    likely = found[np.argsort(-counts, kind="stable")][: _LIBRARIES - spread]
     centres = [pool[len(pool) - LOCAL_POINTS], *pool[likely]]
-    centres += list(space.sobol(_LIBRARIES - _LIBRARIES // 2, seed=state.seed + 1))
+    centres += list(space.sobol(spread, seed=state.seed + 1)) if spread else []
     rows: list[tuple[Design, NDArray[np.int64]]] = []
     blocks: list[Matrix] = []
     for centre in centres:

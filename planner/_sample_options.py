@@ -67,7 +67,9 @@ def _library_option(
     for link in state.workflow.open_steps(final, new[0], Inventory()):
         if link.name != maker.name:
             end = end + view.prices.of(link)
-    ends = [Probe(view.worlds.goal, int(r), 0.0) for r in candidate.rows]
+    goal = view.worlds.goal
+    tests = view.objective.single(goal, candidate.rows, view.noise(goal))
+    ends = (*probes, view.probe(goal, int(candidate.rows[np.argmax(tests)])))
     choices.append((_beyond(view, ends, pending, base), whole + end))
     value, price = best_rate(choices, view, maker)
     where = ", ".join(f"{k}={v:.3g}" for k, v in candidate.design.items())
@@ -79,7 +81,7 @@ def _library_option(
         value,
         price,
         option_cost(view, price, maker),
-        probes or tuple(view.probe(view.worlds.goal, int(r)) for r in candidate.rows),
+        probes or ends,
     )
 
 
