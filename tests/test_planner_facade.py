@@ -240,14 +240,22 @@ def test_theory_tells_its_grid() -> None:
     assert steps.count("simulate") == 1
 
 
-def test_samples_are_made_loaded_looked_at_and_tested() -> None:
-    asked = planner(flow=SAMPLES, credits=90)
+@pytest.mark.parametrize("policy", ["planner", "fixed", "random"])
+def test_samples_are_made_loaded_looked_at_and_tested(policy: str) -> None:
+    asked = planner(flow=SAMPLES, credits=90, policy=policy)
     drive(asked)
-    steps = [a.step for a in asked.state.actions.values()]
-    assert steps[0] == "grow" and {"load", "look", "test"} <= set(steps)
-    tested = [(a.target.sample, a.target.site) for a in asked.state.actions.values()]
-    dead = [place for place, step in zip(tested, steps, strict=True) if step == "test"]
-    assert len(dead) == len(set(dead))
+    actions = list(asked.state.actions.values())
+    steps = [a.step for a in actions]
+    assert steps[0] == "grow" and "load" in steps and "look" in steps
+    assert policy == "planner" or "test" in steps
+    for action in actions:
+        target = action.target
+        before = actions[: actions.index(action)]
+        own = [a.step for a in before if a.target.sample == target.sample]
+        assert action.step == "grow" or "grow" in own
+        assert action.step != "look" or "load" in own
+    tested = [(a.target.sample, a.target.site) for a in actions if a.step == "test"]
+    assert len(tested) == len(set(tested))
     assert not asked.state.open_sessions()
     assert asked.state.spent_credits <= 90
 
