@@ -185,7 +185,10 @@ class CampaignTier:
         return Grant(
             session=session,
             sample=option.sample or "",
-            credits=min(reach.credits * _GRANT_MARGIN, state.free_credits - state.granted_credits),
+            credits=min(
+                max(reach.credits * _GRANT_MARGIN, option.step.cost_credits.cap()),
+                state.free_credits - state.granted_credits,
+            ),
             hours=hours if limit is None else min(hours, limit - state.now_h),
             reservation_rate=rate,
         )
@@ -208,9 +211,9 @@ class CampaignTier:
             )
         if not affordable:
             return (
-                f"the budget is used up: {worthwhile[0].label} would cost "
-                f"{worthwhile[0].price.credits:.0f} of {state.free_credits:.0f} credits left and "
-                f"{worthwhile[0].price.hours:.1f} h"
+                f"the budget is used up: {state.free_credits:.0f} credits are left, and "
+                f"{worthwhile[0].label} would take about {worthwhile[0].price.credits:.0f}, its "
+                f"first step at its cap, and {worthwhile[0].price.hours:.1f} h"
             )
         return f"the best option, {affordable[0].label}, is worth waiting for"
 

@@ -118,7 +118,7 @@ def make_view(state: State, goal: Goal, quantities: Sequence[str]) -> View:
     worlds = belief.worlds(pool, goal.quantity, seed)
     designs = [*space.decode(pool[: starts[3]]), *known, *measured, *space.decode(library_x)]
     line_rows = np.arange(starts[2], starts[3])
-    objective = make_objective(goal, worlds, line_rows, free, state)
+    objective = make_objective(goal, worlds, line_rows, state)
     return View(
         state,
         belief,
@@ -137,7 +137,6 @@ def make_objective(
     goal: Goal,
     worlds: Worlds,
     line: NDArray[np.int64],
-    free: NDArray[np.int64],
     state: State,
 ) -> Objective:
     """The objective that a goal means."""
@@ -146,7 +145,7 @@ def make_objective(
         case Maximize():
             return Best(worlds)
         case Explore():
-            return Certainty(worlds, values[:, free])
+            return Certainty(worlds, values[:, :SPACE_POINTS])
         case LocateBoundary():
             variable = state.workflow.space.variables[
                 state.workflow.space.names.index(goal.variable)
@@ -169,7 +168,7 @@ def recommend_from(view: View, goal: Goal) -> Recommendation:
                 std=float(values[:, top].std()),
             )
         case Explore():
-            spread = float(values[:, view.free_rows].std(0).mean())
+            spread = float(values[:, :SPACE_POINTS].std(0).mean())
             estimate = Estimate(value=spread, std=0.0)
         case LocateBoundary():
             variable = space.variables[space.names.index(goal.variable)]

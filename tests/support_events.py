@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import yaml
+
 from probewise.campaign._store import Hdf5Store
 from probewise.workflow import (
     Action,
@@ -153,7 +154,7 @@ class Story:
             start_h=self.hour,
             end_h=end,
             values={} if failed else self._values(action),
-            arrays={} if failed or self.store is None else self._arrays(action),
+            arrays={} if failed or self.store is None else self._arrays(action),  # type: ignore[arg-type]
             **result,
         )
         heapq.heappush(self._pending, (end, action.id, observation))

@@ -7,9 +7,10 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from support_events import Story, campaign
+
 from probewise.campaign._journal import Journal, replay
 from probewise.workflow import Budget, Event, Resumed, RunFolderError, State, StoreError
-from support_events import Story, campaign
 
 STORY = campaign()
 

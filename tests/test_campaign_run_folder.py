@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
+
 from probewise.campaign._journal import Journal
 from probewise.campaign._run_folder import RunFolder, move_aside, write_atomically
 from probewise.workflow import RunFolderError
@@ -56,7 +57,7 @@ def test_moving_aside_never_overwrites(tmp_path: Path) -> None:
         begun(path)
         (path / "mark").write_text(expected)
         moved = move_aside(path)
-        assert moved == tmp_path / expected
+        assert moved is not None and moved == tmp_path / expected
         assert (moved / "mark").read_text() == expected
         assert not path.exists()
     assert not any((tmp_path / "run-2").iterdir())

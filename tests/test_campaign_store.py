@@ -12,9 +12,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
+from support_events import domain_image, loops
+
 from probewise.campaign._store import Hdf5Store
 from probewise.workflow import Action, Array, ArrayRef, Axis, StoreError, Target
-from support_events import domain_image, loops
 
 ACTION = Action(
     id="a00007", step="overview_scan", target=Target(sample="strip-1", site=3), session="s0", seed=5
@@ -121,7 +122,7 @@ def test_a_file_says_where_it_comes_from(store: Hdf5Store) -> None:
     with h5py.File(store.run_folder / ref.file) as file:
         attrs = file["Measurement_000/Channel_000"].attrs
         assert (attrs["action_id"], attrs["step"]) == ("a00007", "overview_scan")
-        assert Target.model_validate_json(attrs["target"]) == ACTION.target
+        assert Target.model_validate_json(str(attrs["target"])) == ACTION.target
 
 
 def test_the_store_travels(store: Hdf5Store) -> None:
@@ -163,7 +164,9 @@ def with_bytes(store: Hdf5Store, change: str) -> ArrayRef:
             with h5py.File(path, "r+") as file:
                 data = file[ref.dataset]
                 assert isinstance(data, h5py.Dataset)
-                (data if change == "values" else data.parent["x"])[3] += 1e-9
+                changed = file[ref.dataset] if change == "values" else data.parent["x"]
+                assert isinstance(changed, h5py.Dataset)
+                changed[3] += 1e-9
         case "unit":
             with h5py.File(path, "r+") as file:
                 file[ref.dataset].attrs["units"] = "nm"
@@ -238,7 +241,8 @@ def test_killing_a_writer_leaves_no_torn_file(tmp_path: Path) -> None:
         assert store.get(ArrayRef.model_validate_json(line)).data[0, 0] == number
     for path in (tmp_path / "data").glob("[!.]*.h5"):
         with h5py.File(path) as file:
-            assert file["Measurement_000/Channel_000/image/image"].shape == (700, 700)
+            image = file["Measurement_000/Channel_000/image/image"]
+            assert isinstance(image, h5py.Dataset) and image.shape == (700, 700)
 
 
 @pytest.mark.parametrize("moment", ["os.fsync", "h5py.Group.create_dataset", "h5py.File.flush"])

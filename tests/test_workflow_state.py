@@ -215,7 +215,7 @@ def test_closing_returns_what_was_not_spent_and_takes_the_sample_off() -> None:
 
 def test_worker_with_room_and_least_load_is_taken() -> None:
     state = new_state()
-    assert state.free_worker(Step(name="polish", level=3)) is None
+    assert state.free_worker(Step.model_validate({"name": "polish", "level": 3})) is None
     assert state.free_worker(FLOW.step("probe")) == "afm"
     issue(state, action("probe", 1), "afm")
     assert state.free_worker(FLOW.step("probe")) == "spare"
@@ -360,8 +360,12 @@ def test_verdict_stop_asks_for_preparation_again_but_leaves_the_sample_mounted()
         update={
             "steps": (
                 *FLOW.steps,
-                Step(name="tune", level=3, acts_on="sample", requires="load"),
-                Step(name="judge", level=2, acts_on="site", requires="tune"),
+                Step.model_validate(
+                    {"name": "tune", "level": 3, "acts_on": "sample", "requires": "load"}
+                ),
+                Step.model_validate(
+                    {"name": "judge", "level": 2, "acts_on": "site", "requires": "tune"}
+                ),
             )
         }
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -53,6 +54,6 @@ def test_a_coupon_that_is_not_there_is_refused() -> None:
 
 
 @pytest.mark.parametrize("config", [{"points": 5}, {"current_mA": 20.0}, {"spacing_mm": 5.0}])
-def test_refuses_a_bad_config(config: dict[str, float]) -> None:
+def test_refuses_a_bad_config(config: dict[str, Any]) -> None:
     with pytest.raises(WorkerError):
         FourPointProbe(**config)
