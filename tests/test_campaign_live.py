@@ -63,7 +63,7 @@ def test_a_busy_agent_shows_step_target_and_time_and_is_elsewhere_for_other_leve
 def test_budget_best_session_and_reason_are_there() -> None:
     state = at(100)
     text = panel(state)
-    for part in ("of 6\xa0000", "of 200", "of 20", "± 6.5 µC/cm²", "s002 on strip-3", "per credit"):
+    for part in ("of 5\xa0000", "of 200", "of 20", "± 6.5 µC/cm²", "s002 on strip-3", "per credit"):
         assert part in text
     assert state.last_decision is not None
     assert state.last_decision.reason in text

@@ -164,7 +164,7 @@ def with_bytes(store: Hdf5Store, change: str) -> ArrayRef:
             with h5py.File(path, "r+") as file:
                 data = file[ref.dataset]
                 assert isinstance(data, h5py.Dataset)
-                changed = file[ref.dataset] if change == "values" else data.parent["x"]
+                changed = file[ref.dataset if change == "values" else f"{data.parent.name}/x"]
                 assert isinstance(changed, h5py.Dataset)
                 changed[3] += 1e-9
         case "unit":

@@ -8,6 +8,7 @@ from rich.console import Console
 from support_events import Story, campaign
 
 from probewise.campaign._summary import summarize, summary_table, write_summary
+from probewise.campaign._wording import amount
 from probewise.workflow import Observed, Recommendation, Score
 
 STORY = campaign()
@@ -64,7 +65,8 @@ def test_without_a_truth_nothing_is_claimed_about_it() -> None:
 
 def test_the_table_says_value_unit_truth_and_reason() -> None:
     text = shown(summarize(STORY.events, STORY.state, SCORE, 3.5))
-    for part in ("44.6 ± 2.3 µC/cm²", "4.5 µC/cm² from the best", "89 %", "2\xa0138 credits"):
+    spent = f"{amount(STORY.state.spent_credits)} credits"
+    for part in ("44.6 ± 2.3 µC/cm²", "4.5 µC/cm² from the best", "89 %", spent):
         assert part in text
     assert "no step is worth its price any more" in text
 

@@ -52,7 +52,7 @@ def test_parameters_are_the_seed_the_policy_the_goal_and_the_budget() -> None:
     params = entries(STORY.events)[0].params
     assert params["seed"] == "0" and params["policy"] == "planner"
     assert params["goal.quantity"] == "switchable_polarization"
-    assert params["budget.credits"] == "6000"
+    assert params["budget.credits"] == "5000"
     assert not any("workers" in name or "workflow" in name for name in params)
 
 
