@@ -291,7 +291,7 @@ def test_what_a_killed_device_may_have_done_is_charged_and_not_repeated(
 @pytest.mark.ray
 def test_actors_and_one_process_give_the_same_campaign(ray_cluster: None, tmp_path: Path) -> None:
     """Broken off with some actions in flight, taken up by new actors."""
-    spec = load_spec("sm-bfo", policy="random", budget={"credits": 600.0})
+    spec = load_spec("sm-bfo", policy="random", budget={"credits": 900.0})
     whole = Campaign(spec, out=tmp_path / "whole")
     whole.run()
     folder = tmp_path / "run"
