@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from ..workflow import Step, Target
+from ..workflow import Target
 from ._options import Option, best_rate, failed_too_often, option_cost, refused_before
 from ._view import View
+from ._worlds import Probe
 
 
 def design_options(view: View) -> list[Option]:
@@ -20,11 +21,12 @@ def design_options(view: View) -> list[Option]:
         step = workflow.producer(quantity)
         if step.acts_on != "design" or step.makes is not None:
             continue
-        gains = view.objective.single(quantity, view.free_rows, view.noise(quantity))
+        noise = view.noise(quantity)
+        gains = view.objective.single(quantity, view.free_rows, noise)
         for row, gain, end in zip(view.free_rows, gains, ends, strict=True):
             target = Target(design=view.designs[row])
             chain = workflow.open_steps(step, target, state.inventory)
-            whole = _whole_chain(view, final, target)
+            whole = workflow.open_steps(final, target, state.inventory)
             key = tuple(target.design.values())
             if any((s.name, key) in running for s in (*chain, *whole)) or failed_too_often(
                 state, chain, target
@@ -37,11 +39,7 @@ def design_options(view: View) -> list[Option]:
                 choices.append((float(end), view.prices.chain(whole)))
             value, price = best_rate(choices, view, chain[0])
             cost = option_cost(view, price, chain[0])
-            probe = view.probe(quantity, int(row))
+            probe = Probe(quantity, int(row), noise)
             label = f"{quantity} at {target.label}"
             options.append(Option(label, "design", chain[0], target, value, price, cost, (probe,)))
     return options
-
-
-def _whole_chain(view: View, final: Step, target: Target) -> tuple[Step, ...]:
-    return view.state.workflow.open_steps(final, target, view.state.inventory)

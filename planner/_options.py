@@ -3,7 +3,7 @@
 Each option is named after the quantity it is for; the action is the first step of its chain that
 is still open. Two estimates of the gain are made and the larger rate counts: the knowledge
 gradient of the next quantity over the price of the steps up to it, and the chain index, the gain
-of knowing the goal exactly over the price of all open steps up to the chain's end.
+of what the whole chain would show over the price of all its open steps.
 """
 
 from __future__ import annotations

@@ -1,9 +1,8 @@
 """Inside a specimen: where to put the probe next.
 
-Local structure around every possible position is given as features (from an image); the property
-is a Gaussian process on them plus one on the place itself. The two are added, so a property that
-follows no structure is still interpolated, and one that does is predicted where nothing was
-measured.
+Local structure around every possible position is given as features (from an image). The property
+is one Gaussian process on these features together with the place itself, each with a length scale
+of its own, so that whichever of the two tells nothing fades out.
 """
 
 from __future__ import annotations

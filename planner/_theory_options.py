@@ -19,7 +19,7 @@ def theory_options(view: View) -> list[Option]:
     for step in state.workflow.steps:
         if step.acts_on != "space" or state.free_worker(step) is None:
             continue
-        if failed_too_often(state, [step], Target()) or _in_flight(state, step):
+        if failed_too_often(state, [step], Target()) or _in_flight(state):
             continue
         if refused_before(state, step, Target()):
             continue
@@ -31,7 +31,8 @@ def theory_options(view: View) -> list[Option]:
     return options
 
 
-def _in_flight(state: State, step: Step) -> bool:
+def _in_flight(state: State) -> bool:
+    """Whether theory is at work already."""
     return any(
         state.workflow.step(i.action.step).acts_on == "space" for i in state.running.values()
     )
