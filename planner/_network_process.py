@@ -12,6 +12,8 @@ from ._network_kernel import MEAN_VARIANCE, LevelKernel, Levels, Matrix, Vector,
 
 _CHUNK = 16_384
 _MIN_VARIANCE = 1e-14
+NUGGET = 1e-5
+"""A roughness below this is a numerical nugget, not something that a new point could profit from."""
 
 
 @final
@@ -64,7 +66,8 @@ class GroupProcess:
     ) -> None:
         self.kernel = kernel
         self.x, self.levels, self.y, self.noise = x, levels, y, noise
-        self.roughness = roughness
+        self.nugget = roughness
+        self.roughness = np.where(roughness > NUGGET, roughness, 0.0)
         if len(y):
             covariance = kernel(x, levels, x, levels)
             covariance[np.diag_indices(len(y))] += noise + roughness[levels]
@@ -80,7 +83,7 @@ class GroupProcess:
             np.concatenate([self.levels, levels]),
             np.concatenate([self.y, y]),
             np.concatenate([self.noise, noise]),
-            self.roughness,
+            self.nugget,
         )
 
     def moments(self, z: Matrix, level: int, slopes: bool = False) -> Moments:
