@@ -274,6 +274,13 @@ class NetworkBelief:
         ]
         return other
 
+    def inflated(self, factor: float) -> NetworkBelief:
+        """The same belief with all standard deviations times ``factor``."""
+        other = object.__new__(NetworkBelief)
+        other.__dict__.update({k: v for k, v in self.__dict__.items() if k != "floor"})
+        other.groups = [g.inflated(factor) for g in self.groups]
+        return other
+
     # -- what is known at points ------------------------------------------------------------------
 
     def lookup(self, x: Matrix) -> dict[str, Vector]:
