@@ -30,6 +30,8 @@ _REACH = 4.2
 ORDERS = 10
 _DRAWS = 8
 _SOURCE_DRAWS = 4
+_ROUNDING = 1e-8
+"""A share of the prior variance below which a posterior variance is rounding error."""
 
 T = np.linspace(-_REACH, _REACH, OUTCOMES)
 WEIGHTS = np.exp(-0.5 * T**2)
@@ -147,7 +149,8 @@ class Gains:
         scale = belief.scales[quantity][1]
         spread = process.moments(z, node.level).std
         noise = belief.noise(quantity) / scale
-        spread = np.sqrt(spread**2 + noise**2)
+        blur = _ROUNDING * process.kernel.prior_variance(node.level)
+        spread = np.sqrt(spread**2 + noise**2 + blur)
         draws = inputs[:, 0, :_SOURCE_DRAWS, :]
         flat = draws.reshape(-1, inputs.shape[-1])
         own = process.moments(flat, target.level).std
