@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from ..workflow import Goal, Maximize, Policy, SpecError, Workflow
 from ._baselines import FixedWorkflow, RandomSearch, SingleSource
+from ._goal_check import check_goal
 from ._hierarchy import HierarchicalPlanner
 from ._position_search import PositionSearch
 
@@ -23,15 +24,9 @@ def make_policy(name: str, workflow: Workflow, goal: Goal) -> Policy:
     Raises
     ------
     SpecError
-        If the goal's quantity is not given by any step, or no policy of that name pursues the goal.
+        If the workflow cannot answer the goal, or no policy of that name pursues it.
     """
-    if not workflow.is_scalar(goal.quantity):
-        raise SpecError(
-            f"goal {goal.kind!r}",
-            f"quantity {goal.quantity!r}, an array",
-            f"one of {list(workflow.scalars)}",
-            "name a quantity that a step produces",
-        )
+    check_goal(workflow, goal)
     if name not in policy_names(goal):
         raise SpecError(
             "policy",
