@@ -26,8 +26,9 @@ class Cells:
     """
 
     def __init__(self, front: Matrix, reference: Vector) -> None:
-        self.reference = np.asarray(reference, dtype=np.float64)
-        self.front = nondominated(front[(front > self.reference).all(1)])
+        self.reference = np.ascontiguousarray(reference, dtype=np.float64)
+        kept = front[(front > self.reference).all(1)]
+        self.front = np.ascontiguousarray(nondominated(kept))
         m = len(self.reference)
         if not len(self.front):
             self.low, self.high = self.reference[None], np.full((1, m), np.inf)
@@ -70,8 +71,8 @@ class Cells:
 def above(mean: Matrix, std: Matrix, level: Matrix) -> Matrix:
     """E[(Y - level)+] for normal Y; zero above every infinite level."""
     finite = np.where(np.isfinite(level), level, 0.0)
-    z = (mean - finite) / np.maximum(std, 1e-300)
-    dense = np.exp(-0.5 * np.minimum(z**2, 1400.0)) / np.sqrt(2.0 * np.pi)
+    z = np.clip((mean - finite) / np.maximum(std, 1e-300), -37.0, 37.0)
+    dense = np.exp(-0.5 * z**2) / np.sqrt(2.0 * np.pi)
     found = (mean - finite) * ndtr(z) + std * dense
     return np.where(np.isfinite(level), np.maximum(found, 0.0), 0.0)
 

@@ -117,7 +117,7 @@ def bivariate_normal(h: Matrix, k: Matrix, r: Matrix) -> Matrix:
     )
     open_ = np.isinf(h) | np.isinf(k)
     a, b = np.where(open_, 1.0, h), np.where(open_, 1.0, k)
-    a, b = np.where(a == 0.0, 1e-12, a), np.where(b == 0.0, 1e-12, b)
+    a, b = np.where(np.abs(a) < 1e-9, 1e-9, a), np.where(np.abs(b) < 1e-9, 1e-9, b)
     root = np.sqrt(1.0 - r**2)
     one, two = (b - r * a) / (a * root), (a - r * b) / (b * root)
     apart = np.where(a * b > 0.0, 0.0, 0.5)
