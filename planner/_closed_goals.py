@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ..workflow import (
     Discriminate,
@@ -20,7 +21,7 @@ from ..workflow import (
 from ._belief import Belief
 from ._closed import Closed
 from ._gp import Matrix, Vector
-from ._hypotheses import weigh
+from ._hypotheses import Weighed, weigh
 from ._moments import Moments, gaussian_moments, has_closed_form, moments_of
 from ._node import Data
 from ._objective_hypotheses import Separation
@@ -51,9 +52,13 @@ def closed_objective(
     worlds: Worlds,
     moments: Moments | None,
     grid: Indices,
-    known: Indices,
+    told: NDArray[np.bool_],
 ) -> Closed:
-    """The objective that a goal means; ``moments`` are those of the worlds where not given."""
+    """The objective that a goal means; ``moments`` are those of the worlds where not given.
+
+    ``grid`` are the pool points over which is integrated; ``told`` (M, q) says where each of the
+    goal's quantities was measured.
+    """
     if isinstance(goal, Discriminate):
         return Separation(worlds, goal, weigh_hypotheses(goal, state, belief))
     moments = moments or moments_of(belief, worlds)
@@ -63,10 +68,10 @@ def closed_objective(
         case FeasibleRegion():
             return Region(worlds, moments, goal.limits, grid)
         case Pareto():
-            return Hypervolume(worlds, moments, goal, known)
+            return Hypervolume(worlds, moments, goal, told)
 
 
-def weigh_hypotheses(goal: Discriminate, state: State, belief: Belief):
+def weigh_hypotheses(goal: Discriminate, state: State, belief: Belief) -> Weighed:
     """Hypotheses after all that was measured. A theory counts by its first prediction: what was
     fitted to the data since would be counted twice.
     """
@@ -79,7 +84,8 @@ def weigh_hypotheses(goal: Discriminate, state: State, belief: Belief):
     ensembles = {q: _remembering(theories, q) for q in first}
     space = belief.workflow.space
     nothing = Data(np.zeros((0, space.dim)), np.zeros(0), np.zeros(0))
-    return weigh(goal, space, belief.data.get(goal.quantity, nothing), ensembles)
+    data = belief.data.get(goal.quantity, nothing)
+    return weigh(goal, space, data, ensembles, belief.scale_of(goal.quantity))
 
 
 def _remembering(theories: Belief, quantity: str) -> Callable[[Matrix], Matrix]:
@@ -97,14 +103,13 @@ def _remembering(theories: Belief, quantity: str) -> Callable[[Matrix], Matrix]:
     return predict
 
 
-def known_places(state: State, goal: Goal, targets: Sequence[Target]) -> Indices:
-    """Which targets have a measurement of every goal quantity; where none has, of any."""
+def told_at(state: State, goal: Goal, targets: Sequence[Target]) -> NDArray[np.bool_]:
+    """Which of the goal's quantities were measured at each target, of shape (targets, q)."""
     has = [
         [state.inventory.value(q, target) is not None for q in goal.quantities]
         for target in targets
     ]
-    whole = [i for i, row in enumerate(has) if all(row)]
-    return np.array(whole or [i for i, row in enumerate(has) if any(row)], dtype=np.int64)
+    return np.array(has, dtype=bool).reshape(len(targets), len(goal.quantities))
 
 
 def promising(
@@ -113,6 +118,7 @@ def promising(
     belief: Belief,
     base: Matrix,
     known_x: Matrix,
+    told: NDArray[np.bool_],
     noise: Callable[[str], float],
     seed: int,
     count: int,
@@ -135,8 +141,9 @@ def promising(
         else:
             worlds, moments = belief.worlds(pool, goal.quantity, seed), None
         edge = len(x) + len(grid)
+        where = np.concatenate([np.zeros((edge, told.shape[1]), dtype=bool), told])
         objective = closed_objective(
-            goal, state, belief, worlds, moments, rows[len(x) : edge], rows[edge:]
+            goal, state, belief, worlds, moments, rows[len(x) : edge], where
         )
         return objective.several(asked, rows[: len(x)])
 

@@ -103,21 +103,21 @@ class Weighed:
 
 
 def weigh(
-    goal: Discriminate, space: Space, data: Data, ensembles: dict[str, Callable[[Matrix], Matrix]]
+    goal: Discriminate,
+    space: Space,
+    data: Data,
+    ensembles: dict[str, Callable[[Matrix], Matrix]],
+    guess: tuple[float, float] = (0.0, 1.0),
 ) -> Weighed:
     """The hypotheses of a goal after data on its quantity.
 
     ``ensembles`` gives, for quantities that a theory has predicted, the members (K, n) at unit
     designs. A theory that was not simulated yet predicts as if none of the hypotheses held.
+    ``guess`` is the mean and spread of the quantity while no hypothesis predicts anything.
     """
-    everywhere = space.sobol(128, seed=5)
-    drafts = [_means(h, space, data, ensembles) for h in goal.hypotheses]
-    predicted = np.array([m(everywhere) for draft in drafts for m, _ in draft]).ravel()
-    every = np.concatenate([predicted, data.y]) if predicted.size == 0 else predicted
-    location = float(every.mean()) if every.size else 0.0
-    scale = float(every.std()) if every.size else 1.0
-    scale = max(scale, max(h.tolerance for h in goal.hypotheses), 1e-3 * abs(location)) or 1.0
+    location, scale = _spread(goal, space, ensembles) or guess
     vague = _vague(space, location, scale)
+    drafts = [_parts(h, space, data, ensembles) for h in goal.hypotheses]
     priors = np.array([h.prior for h in goal.hypotheses])
     priors = priors / priors.sum() * (1.0 - goal.none_prior)
     components = []
@@ -135,6 +135,22 @@ def weigh(
 Part = tuple[MeanFunction, Covariance]
 
 
+def _spread(
+    goal: Discriminate, space: Space, ensembles: dict[str, Callable[[Matrix], Matrix]]
+) -> tuple[float, float] | None:
+    """Mean and standard deviation of all predictions over the space, before any data."""
+    nothing = Data(np.zeros((0, space.dim)), np.zeros(0), np.zeros(0))
+    parts = [p for h in goal.hypotheses for p in _parts(h, space, nothing, ensembles)]
+    if not parts:
+        return None
+    x = space.sobol(64, seed=5)
+    means = np.array([mean(x) for mean, _ in parts])
+    within = np.mean([np.diag(covariance(x, x)) for _, covariance in parts])
+    location = float(means.mean())
+    scale = float(np.sqrt(means.var() + within))
+    return location, max(scale, 1e-3 * abs(location)) or 1.0
+
+
 def _vague(space: Space, location: float, scale: float) -> list[Part]:
     """Smooth functions with the spread of all predictions, about an uncertain constant."""
 
@@ -149,7 +165,7 @@ def _vague(space: Space, location: float, scale: float) -> list[Part]:
     return [part(length) for length in _LENGTHS]
 
 
-def _means(
+def _parts(
     hypothesis: Hypothesis,
     space: Space,
     data: Data,
@@ -220,7 +236,8 @@ def _best_fit(
 
     def loss(theta: Vector) -> float:
         r = data.y - value(data.x, theta)
-        found = float(r @ precision @ r + np.sum(((theta - prior) / std) ** 2))
+        with np.errstate(all="ignore"):
+            found = float(r @ precision @ r + np.sum(((theta - prior) / std) ** 2))
         return found if np.isfinite(found) else np.inf
 
     theta, least = prior, loss(prior)

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import final
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.stats import qmc
 
 from ..workflow import Pareto
@@ -23,16 +24,22 @@ class Hypervolume(Closed):
     """Gains are expected rises of the hypervolume of the front.
 
     After a measurement the mean of the aims at its point is normal, with the covariance that the
-    measurement explains; the gain is the expected hypervolume improvement of that mean over the
-    front (Emmerich et al. 2011). For an exact measurement of all aims this is the usual one; a
-    noisy one, one of a single aim, or one of a proxy counts for what it tells.
+    measurement explains, and the point may join the front: the gain is the expected hypervolume
+    improvement of that mean (Emmerich et al. 2011; for an exact measurement of all aims the usual
+    one). A point joins once all aims were measured there. Before, a measurement of a part of them,
+    or of a proxy, gains what its outcome adds to the improvement that is expected already.
 
-    ``known`` are the pool points (K,) that make the front: where something was measured.
+    ``told`` (M, m) says at which pool points each aim was measured; ``known`` are the points that
+    make the front: those with all aims, or, where there is none, with any.
     """
 
-    def __init__(self, worlds: Worlds, moments: Moments, goal: Pareto, known: Indices) -> None:
+    def __init__(
+        self, worlds: Worlds, moments: Moments, goal: Pareto, told: NDArray[np.bool_]
+    ) -> None:
         super().__init__(worlds, goal.quantities)
-        self.moments, self._goal, self.known = moments, goal, known
+        self.moments, self._goal, self._told = moments, goal, told
+        known = known_rows(told)
+        self.known = known
         self._signs = np.array(goal.signs)
         front = self.believed(known)
         self.reference = reference_of(goal, front, self.believed(np.arange(len(worlds.pool))))
@@ -59,9 +66,17 @@ class Hypervolume(Closed):
         std = np.sqrt(np.maximum(np.einsum("nii->ni", moves), 0.0))
         off = moves - np.einsum("ni,ij->nij", std**2, np.eye(len(self.quantities)))
         scale = np.maximum(np.einsum("ni,nj->nij", std, std), 1e-300)
-        if np.max(np.abs(off) / scale, initial=0.0) < 1e-3:
-            return self.cells.expected_gain(mean, std)
-        return self.cells.sampled_gain(mean, moves)
+        apart = np.max(np.abs(off) / scale, initial=0.0) < 1e-3
+        gain = (
+            self.cells.expected_gain(mean, std) if apart else self.cells.sampled_gain(mean, moves)
+        )
+        joins = self._joins({name for name, _ in asked}, points)
+        return np.where(joins, gain, np.maximum(gain - self.cells.gain(mean), 0.0))
+
+    def _joins(self, asked: set[str], points: Indices) -> NDArray[np.bool_]:
+        """Whether (N,) all aims are known at each point once ``asked`` are measured there."""
+        new = np.array([q in asked for q in self.quantities])
+        return (self._told[points] | new).all(1)
 
     def joint(self, probes: Sequence[Probe]) -> float:
         """Measurements at one point in closed form; at several by quasi-Monte Carlo over the room
@@ -71,9 +86,14 @@ class Hypervolume(Closed):
             return 0.0
         rows = np.array(sorted({p.point for p in probes}))
         alone = [self._at(row, [p for p in probes if p.point == row]) for row in rows]
-        if len(rows) == 1:
-            return alone[0]
-        return max(self._sampled(rows, probes), *alone)
+        full = [r for r in rows if self._full(r, probes)]
+        if len(rows) == 1 or not full:
+            return max(alone)
+        return max(self._sampled(np.array(full), probes), *alone)
+
+    def _full(self, row: int, probes: Sequence[Probe]) -> bool:
+        asked = {p.quantity for p in probes if p.point == row}
+        return bool(self._joins(asked, np.array([row]))[0])
 
     def _at(self, row: int, probes: Sequence[Probe]) -> float:
         asked = {p.quantity: p.noise_std for p in probes}
@@ -104,9 +124,11 @@ class Hypervolume(Closed):
 
     def given(self, probes: Sequence[Probe]) -> Hypervolume:
         """Measured points join the front at their mean."""
-        joined = np.array([p.point for p in probes if p.quantity in self.moments.mean], dtype=int)
-        known = np.union1d(self.known, joined).astype(np.int64)
-        return Hypervolume(self.worlds, self.moments.given(probes), self._goal, known)
+        told = self._told.copy()
+        for probe in probes:
+            if probe.quantity in self.quantities:
+                told[probe.point, self.quantities.index(probe.quantity)] = True
+        return Hypervolume(self.worlds, self.moments.given(probes), self._goal, told)
 
     def ceiling(self) -> float:
         """Expected rise of the hypervolume if every open pool point were known."""
@@ -115,6 +137,12 @@ class Hypervolume(Closed):
         worlds = np.moveaxis(np.stack(values) * self._signs[:, None, None], 0, -1)
         found = [hypervolume(world, self.reference) for world in worlds]
         return max(float(np.mean(found)) - self.cells.volume, 0.0)
+
+
+def known_rows(told: NDArray[np.bool_]) -> Indices:
+    """Points at which all aims were measured; where there is none, any."""
+    whole = told.all(1)
+    return np.flatnonzero(whole if whole.any() else told.any(1))
 
 
 def reference_of(goal: Pareto, front: Matrix, believed: Matrix) -> Vector:

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from ..workflow import Goal, Maximize, Policy, SpecError, Workflow
+from ..workflow import Goal, Maximize, Policy, SpecError, Tune, Workflow
 from ._baselines import FixedWorkflow, RandomSearch, SingleSource
 from ._goal_check import check_goal
 from ._hierarchy import HierarchicalPlanner
 from ._position_search import PositionSearch
+from ._tuning import Tuning
 
 OVER_DESIGNS = ("planner", "fixed", "random", "single-source")
 OVER_POSITIONS = ("planner", "xy-gp", "random")
+OVER_TIME = ("planner", "static", "periodic", "random")
 
 
 def policy_names(goal: Goal) -> tuple[str, ...]:
     """The policies that can pursue a goal."""
+    if isinstance(goal, Tune):
+        return OVER_TIME
     over = goal.over if isinstance(goal, Maximize) else "designs"
     return OVER_DESIGNS if over == "designs" else OVER_POSITIONS
 
@@ -37,6 +41,8 @@ def make_policy(name: str, workflow: Workflow, goal: Goal) -> Policy:
     if isinstance(goal, Maximize) and goal.over == "positions":
         uses = {"planner": "structure", "xy-gp": "place", "random": "random"}
         return PositionSearch(workflow, goal, uses[name])  # type: ignore[arg-type]
+    if isinstance(goal, Tune):
+        return Tuning(workflow, goal, "drift" if name == "planner" else name)  # type: ignore[arg-type]
     match name:
         case "fixed":
             return FixedWorkflow(workflow, goal)

@@ -27,7 +27,7 @@ from ..workflow import (
 from ._belief import Belief
 from ._closed import Asked, Closed
 from ._closed_answers import recommend_closed
-from ._closed_goals import closed_objective, known_places, promising, space_grid
+from ._closed_goals import closed_objective, promising, space_grid, told_at
 from ._evidence import belief_from
 from ._gp import Matrix, Vector
 from ._pool import (
@@ -135,12 +135,13 @@ def make_view(state: State, goal: Goal, quantities: Sequence[str]) -> View:
     measured = measured_designs(state)
     measured_x = space.encode(measured) if measured else np.zeros((0, space.dim))
     targets = [Target(design=d, sample=s, site=i) for (s, i), d in zip(sites, known, strict=True)]
-    told = known_places(state, goal, [*targets, *[Target(design=d) for d in measured]])
+    told = told_at(state, goal, [*targets, *[Target(design=d) for d in measured]])
     top = refined(belief, goal, base, seed)
     if not isinstance(goal, Maximize | LocateBoundary):
-        told_x = np.concatenate([site_x, measured_x])[told]
-        seek = partial(expected_noise, belief)
-        more = promising(goal, state, belief, base, told_x, seek, seed, len(top) - 1)
+        some = told.any(1)
+        told_x = np.concatenate([site_x, measured_x])[some]
+        noise = partial(expected_noise, belief)
+        more = promising(goal, state, belief, base, told_x, told[some], noise, seed, len(top) - 1)
         top = np.concatenate([top[:1], more])
     blocks: list[Matrix] = [base, top]
     line = line_through(state, goal, top[0])
@@ -160,8 +161,9 @@ def make_view(state: State, goal: Goal, quantities: Sequence[str]) -> View:
         objective = make_objective(goal, worlds, line_rows, state)
     else:
         grid_rows = np.arange(len(pool) - len(grid), len(pool))
-        told = told + int(starts[3])
-        objective = closed_objective(goal, state, belief, worlds, None, grid_rows, told)
+        everywhere = np.zeros((len(pool), told.shape[1]), dtype=bool)
+        everywhere[starts[3] : starts[5]] = told
+        objective = closed_objective(goal, state, belief, worlds, None, grid_rows, everywhere)
     return View(
         state,
         belief,

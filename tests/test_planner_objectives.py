@@ -213,7 +213,9 @@ GOAL = Pareto(aims={"f": "maximize", "g": "minimize"}, reference={"f": -1.2, "g"
 
 def front_goal(link: float = 0.0) -> Hypervolume:
     found = moments(link)
-    return Hypervolume(worlds(found, 400), found, GOAL, np.array([0, 1, 2, 3]))
+    told = np.zeros((len(POOL), 2), dtype=bool)
+    told[:4] = True
+    return Hypervolume(worlds(found, 400), found, GOAL, told)
 
 
 @pytest.mark.parametrize("link", [0.0, 0.7])

@@ -254,8 +254,8 @@ class Tune(Record):
     Attributes
     ----------
     memory_h
-        Hours after which a measurement of the quality has lost 63 % of its weight, as a prior;
-        learned from what is measured.
+        Hours after which the quality is about half forgotten (the length scale of a Matérn 3/2
+        kernel in time), as a prior; learned from what is measured.
     working
         The step that uses the instrument at the tuned controls. Without it every measurement of the
         quality is itself use.
