@@ -162,6 +162,12 @@ def _session_option(
         price = plan_price(view, step, [site_target(view, s) for s in chosen])
         choices.append((_beyond(view, probes, pending, base), price))
         plans.append((probes, tuple(chosen)))
+    if len(view.finals) > 1:
+        best = sites[int(np.argmax(view.whole_gains(rows)))]
+        probes = tuple(view.probe(q, view.sites[best]) for q in view.finals)
+        price = view.prices.chain(_open_to_all(view, best))
+        choices.append((_beyond(view, probes, pending, base), price))
+        plans.append((probes, (best,)))
     value, price = best_rate(choices, view, mount)
     probes, chosen = plans[choices.index((value, price))]
     sample = sites[0][0]
@@ -179,6 +185,20 @@ def _session_option(
     )
 
 
+def _open_to_all(view: View, site: Site) -> tuple[Step, ...]:
+    """All open steps to all of the goal's quantities at a site, each once."""
+    target = site_target(view, site)
+    links = {
+        link.name: link
+        for quantity in view.finals
+        if view.state.inventory.value(quantity, target) is None
+        for link in view.state.workflow.open_steps(
+            view.step_of(quantity), target, view.state.inventory
+        )
+    }
+    return tuple(links.values())
+
+
 def site_options(view: View, quantities: Sequence[str], sites: Sequence[Site]) -> list[Option]:
     """Measure one of ``quantities`` at one of ``sites``, whatever steps that still takes."""
     state = view.state
@@ -190,10 +210,16 @@ def site_options(view: View, quantities: Sequence[str], sites: Sequence[Site]) -
             continue
         rows = np.array([view.sites[s] for s in usable])
         gains = view.gains(quantity, rows)
-        for site, gain in zip(usable, gains, strict=True):
+        several = len(view.finals) > 1
+        ends = view.whole_gains(rows) if several else gains
+        for site, gain, end in zip(usable, gains, ends, strict=True):
             target = site_target(view, site)
             chain = state.workflow.open_steps(step, target, state.inventory)
-            price = view.prices.chain(chain)
+            choices = [(float(gain), view.prices.chain(chain))]
+            whole = _open_to_all(view, site) if several else ()
+            if chain[0] in whole:
+                choices.append((float(end), view.prices.chain(whole)))
+            gain, price = best_rate(choices, view, chain[0])
             options.append(
                 Option(
                     f"{quantity} at {target.label}",

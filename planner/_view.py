@@ -98,6 +98,12 @@ class View:
     def probe(self, quantity: str, row: int) -> Probe:
         return Probe(quantity, row, self.noise(quantity))
 
+    def whole_gains(self, rows: NDArray[np.int64]) -> Vector:
+        """Expected gain (N,) of measuring all of the goal's quantities at each of ``rows``."""
+        if isinstance(self.objective, Closed):
+            return self.objective.several([(q, self.noise(q)) for q in self.finals], rows)
+        return self.objective.single(self.worlds.goal, rows, self.noise(self.worlds.goal))
+
     def expected(self, row: int) -> dict[str, Estimate]:
         """The belief at a pool point: mean and standard deviation of every quantity."""
         return {
