@@ -9,10 +9,12 @@ from ..workflow import (
     Goal,
     Hypothesis,
     LocateBoundary,
+    Maximize,
     SpecError,
     Tune,
     Workflow,
 )
+from ._network_graph import is_network
 
 
 def check_goal(workflow: Workflow, goal: Goal) -> None:
@@ -21,12 +23,25 @@ def check_goal(workflow: Workflow, goal: Goal) -> None:
     Raises
     ------
     SpecError
-        If a quantity is unknown or an array, a boundary's variable is not in the space, a
-        hypothesis has no prediction or an undefined one, or an instrument cannot be tuned because
-        its quality is measured on samples.
+        If a quantity is unknown or an array, a formula stands where none may, a boundary's variable
+        is not in the space, a hypothesis has no prediction or an undefined one, or an instrument
+        cannot be tuned because its quality is measured on samples.
     """
     who = f"goal {goal.kind!r}"
+    guards = goal.subject_to if isinstance(goal, Maximize) else ()
+    for guard in guards:
+        workflow.check_names(f"{who}: subject_to", guard)
+    formulas = [q for q in goal.quantities if q in workflow.formulas]
+    if (formulas or guards) and not is_network(workflow, goal):
+        raise SpecError(
+            who,
+            "a formula or a condition in a workflow with samples or theory, or for another goal",
+            "maximize, in a workflow whose quantities are all measured at designs",
+            "let an analysis step produce the quantity",
+        )
     for quantity in goal.quantities:
+        if quantity in formulas:
+            continue
         if quantity not in workflow.scalars or workflow.producer(quantity).acts_on == "space":
             measured = [q for q in workflow.scalars if workflow.producer(q).acts_on != "space"]
             raise SpecError(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from ..workflow import Goal, Maximize, Policy, SpecError, Tune, Workflow
 from ._baselines import FixedWorkflow, RandomSearch, SingleSource
 from ._goal_check import check_goal
-from ._hierarchy import HierarchicalPlanner
+from ._planner_for import planner_for
 from ._position_search import PositionSearch
 from ._tuning import Tuning
 
@@ -51,4 +51,4 @@ def make_policy(name: str, workflow: Workflow, goal: Goal) -> Policy:
         case "single-source":
             return SingleSource(workflow, goal)
         case _:
-            return HierarchicalPlanner(workflow, goal)
+            return planner_for(workflow, goal)
