@@ -4,7 +4,7 @@ output.
 
 from ._baselines import FixedWorkflow, RandomSearch, SingleSource
 from ._belief import Belief
-from ._evidence import belief_from, relevant_quantities
+from ._evidence import belief_from, looked_at, relevant_quantities
 from ._hierarchy import HierarchicalPlanner
 from ._planner import Planner
 from ._policies import make_policy, policy_names
@@ -32,6 +32,7 @@ __all__ = [
     "View",
     "Worlds",
     "belief_from",
+    "looked_at",
     "make_policy",
     "make_view",
     "policy_names",

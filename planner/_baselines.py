@@ -109,7 +109,7 @@ class SingleSource:
 
     def __init__(self, workflow: Workflow, goal: Goal) -> None:
         self._start = _SpaceFilling(workflow, goal)
-        self._search = planner_for(workflow, goal, consumed(workflow, goal.quantity))
+        self._search = planner_for(workflow, goal, consumed(workflow, *goal.quantities))
 
     def decide(self, state: State) -> Decision:
         if state.sessions:  # the start opens none: the search has begun

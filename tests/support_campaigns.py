@@ -158,7 +158,14 @@ def registered(folder: Path) -> Iterator[Path]:
         sys.path.remove(str(folder))
 
 
-SMALL = {"WORLDS": 64, "SPACE_POINTS": 16, "LOCAL_POINTS": 16, "LIBRARIES": 6}
+SMALL = {
+    "WORLDS": 64,
+    "SPACE_POINTS": 16,
+    "LOCAL_POINTS": 16,
+    "LIBRARIES": 6,
+    "GRID_POINTS": 48,
+    "WIDE_POINTS": 32,
+}
 
 
 def kernel(dim: int, variance: float = 1.0) -> Matern52:
