@@ -8,16 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import lru_cache, partial
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.spatial.distance import cdist
 
 from probewise.workflow import Continuous, Space
 
 from ._data import read_table
 from ._gp_draws import DEFAULT_SCALE, matern_draw
+from ._node_gp import fit_node
 from ._problem import Function, Node, Problem, box
 
 Array = NDArray[np.float64]
@@ -66,43 +65,7 @@ def freesolv(costs: tuple[int, int]) -> Problem:
 def _freesolv_mean(node: int) -> Function:
     _, table = read_table("freesolv", "freesolv_NN_rep3dim.csv")
     x = table[:, :3] if node == 0 else table[:, [3]]
-    return fitted_mean(x, table[:, 3 + node])
-
-
-def fitted_mean(x: Array, y: Array) -> Function:
-    """Posterior mean of a Gaussian process (Matérn 5/2, learned noise) fitted to (n, d), (n,)."""
-    import torch
-    from botorch.fit import fit_gpytorch_mll
-    from botorch.models import SingleTaskGP
-    from botorch.models.transforms import Normalize, Standardize
-    from botorch.models.utils.gpytorch_modules import (
-        get_gaussian_likelihood_with_gamma_prior,
-        get_matern_kernel_with_gamma_prior,
-    )
-    from gpytorch.mlls import ExactMarginalLogLikelihood
-
-    model: Any = SingleTaskGP(
-        torch.tensor(x),
-        torch.tensor(y)[:, None],
-        likelihood=get_gaussian_likelihood_with_gamma_prior(),
-        covar_module=get_matern_kernel_with_gamma_prior(x.shape[1]),
-        input_transform=Normalize(x.shape[1]),
-        outcome_transform=Standardize(1),
-    )
-    fit_gpytorch_mll(ExactMarginalLogLikelihood(model.likelihood, model))
-    low, span = x.min(0), np.ptp(x, axis=0)
-    lengths = model.covar_module.base_kernel.lengthscale.detach().numpy()[0] * span
-    variance = model.covar_module.outputscale.item()
-    center, scale = y.mean(), y.std(ddof=1)
-    shift = model.mean_module.constant.item()
-
-    def kernel(a: Array, b: Array) -> Array:
-        r = np.sqrt(5.0) * cdist((a - low) / lengths, (b - low) / lengths)
-        return variance * (1.0 + r + r**2 / 3.0) * np.exp(-r)
-
-    gram = kernel(x, x) + model.likelihood.noise.item() * np.eye(len(x))
-    weights = np.linalg.solve(gram, (y - center) / scale - shift)
-    return lambda points: center + scale * (shift + kernel(points, x) @ weights)
+    return fit_node(x, table[:, 3 + node], noise=None).mean
 
 
 def manufacturing(costs: tuple[int, int, int, int] = (5, 10, 10, 45)) -> Problem:
