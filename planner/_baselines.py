@@ -22,7 +22,7 @@ from ..workflow import (
     Workflow,
 )
 from ._evidence import consumed
-from ._hierarchy import HierarchicalPlanner
+from ._planner_for import planner_for
 from ._scripted import Scripted
 
 
@@ -109,7 +109,7 @@ class SingleSource:
 
     def __init__(self, workflow: Workflow, goal: Goal) -> None:
         self._start = _SpaceFilling(workflow, goal)
-        self._search = HierarchicalPlanner(workflow, goal, consumed(workflow, goal.quantity))
+        self._search = planner_for(workflow, goal, consumed(workflow, goal.quantity))
 
     def decide(self, state: State) -> Decision:
         if state.sessions:  # the start opens none: the search has begun

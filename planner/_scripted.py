@@ -24,8 +24,8 @@ from ._build import build_action
 from ._evidence import relevant_quantities
 from ._follow_up import close, follow_up, unreduced
 from ._options import MAX_FAILURES, refused_before
+from ._planner_for import planner_for
 from ._positions import positions_for
-from ._view import make_view, recommend_from
 
 
 class Scripted(ABC):
@@ -40,6 +40,7 @@ class Scripted(ABC):
         self._screens = tuple(
             q for q in self._quantities if workflow.producer(q).name in workflow.session_steps
         )
+        self._recommender = planner_for(workflow, goal)
         self._final = workflow.producer(goal.quantity)
 
     @abstractmethod
@@ -66,7 +67,7 @@ class Scripted(ABC):
         )
 
     def recommend(self, state: State) -> Recommendation:
-        return recommend_from(make_view(state, self._goal, self._quantities), self._goal)
+        return self._recommender.recommend(state)
 
     # -- proposals, in order ----------------------------------------------------------------------
 
