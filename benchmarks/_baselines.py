@@ -126,15 +126,15 @@ class Screen:
         self.belief.add(query, values)
 
     def tell(self, query: Query, values: Mapping[str, float]) -> None:
-        self.spent += self.problem.cost(query)
+        self.spent += self.problem.charge(query)
         self.learn(query, values)
         done = self.verified if query.steps[-1] == self.last.step else self.screened
         done.append(query.design)
 
     def ask(self, free_credits: float) -> Query | None:
-        cost = sum(n.cost for n in self.cheap)
+        cost = sum(n.told_cost for n in self.cheap)
         budget = self.spent + free_credits
-        room = free_credits - cost >= self.last.cost
+        room = free_credits - cost >= self.last.told_cost
         if self.spent + cost <= self.share * budget and room and self._points:
             return Query(tuple(n.step for n in self.cheap), self._points.pop())
         query = self._most_promising()
@@ -180,7 +180,7 @@ class Screen:
 
     def _order(self) -> list[Design]:
         """Designs to screen, the first one last."""
-        cost = sum(n.cost for n in self.cheap)
+        cost = sum(n.told_cost for n in self.cheap)
         most = int(self.share * self.problem.budget / cost) + 1 if cost > 0 else 0
         if self.problem.pool is not None:
             rng = np.random.default_rng([self.seed, 43])

@@ -136,10 +136,10 @@ def play(problem: Problem, player: Player, seed: int) -> tuple[list[Point], Coun
     while spent + cheapest <= problem.budget + _SLACK:
         free = problem.budget - spent
         query = clock.time(lambda f=free: player.ask(f))
-        if query is None or spent + problem.cost(query) > problem.budget + _SLACK:
+        if query is None or spent + problem.charge(query) > problem.budget + _SLACK:
             break
         seconds = clock.lap()
-        spent += problem.cost(query)
+        spent += problem.charge(query)
         steps.update(query.steps)
         values = problem.measure(query, rng)
         clock.time(lambda q=query, v=values: player.tell(q, v))

@@ -23,7 +23,6 @@ SUITE = Suite(
     problems={name: partial(_network, name) for name in NETWORKS},
     policies={
         "planner": PlannerPlayer,
-        "planner-stops": partial(PlannerPlayer, may_stop=True),
         "random": RandomPlayer,
         "log-ei": LogEI,
         "screen": Screen,
