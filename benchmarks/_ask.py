@@ -43,7 +43,7 @@ class PlannerPlayer:
             self.stopped = last.reason if last is not None else "no reason given"
             return None
         self._action = actions[0]
-        return Query((self._action.step,), dict(self._action.target.design))
+        return Query((self._action.step,), self.problem.snapped(self._action.target.design))
 
     def tell(self, query: Query, values: Mapping[str, float]) -> None:
         assert self._action is not None, "tell follows ask"
@@ -53,4 +53,4 @@ class PlannerPlayer:
     def recommend(self) -> Design:
         recommendation = self._planner.recommend()
         assert recommendation is not None, "a planner always recommends"
-        return recommendation.design
+        return self.problem.snapped(recommendation.design)

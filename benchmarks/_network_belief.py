@@ -101,11 +101,15 @@ class NetworkBelief:
         return values[self.problem.goal.quantity].mean(axis=1)
 
     def recommend(self) -> Design:
-        """The design with the largest posterior mean: of the pool, or found by a local search."""
+        """The design with the largest posterior mean, found by a local search.
+
+        Of a pool, the design with the best measured goal.
+        """
         space = self.problem.space
         if self.problem.pool is not None:
-            best = self.problem.pool[self.goal_mean(self.problem.pool).argmax()]
-            return dict(zip(space.names, map(float, best), strict=True))
+            goal = self.problem.goal.quantity
+            measured = [(k[goal], i) for i, k in enumerate(self._known) if goal in k]
+            return self.designs[max(measured)[1]]
         points = [self._rng.random((POOL, space.dim))]
         if self.designs:
             points.append(space.encode(self.designs))

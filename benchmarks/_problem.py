@@ -149,6 +149,14 @@ class Problem:
             values[node.quantity] = node.function(np.stack(inputs, axis=1))
         return values
 
+    def snapped(self, design: Design) -> Design:
+        """The candidate nearest to a design, free of rounding; the design itself without a pool."""
+        if self.pool is None:
+            return dict(design)
+        away = np.abs(self.pool - [design[n] for n in self.space.names]).sum(axis=1)
+        nearest = self.space.candidates[int(away.argmin())]
+        return dict(zip(self.space.names, nearest, strict=True))
+
     def truth(self, design: Design) -> float:
         """The goal's true value at a design."""
         row = np.array([[design[n] for n in self.space.names]])

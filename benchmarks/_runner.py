@@ -126,7 +126,7 @@ def play(problem: Problem, player: Player, seed: int) -> tuple[list[Point], Coun
     clock = _Stopwatch()
     steps: Counter[str] = Counter()
     for design in problem.initial_designs(seed):
-        query = Query(tuple(n.step for n in problem.chain()), design)
+        query = Query(tuple(n.step for n in problem.steps), design)
         values = problem.measure(query, rng)
         clock.time(lambda q=query, v=values: player.learn(q, v))
     design = clock.time(player.recommend)
