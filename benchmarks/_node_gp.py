@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 from scipy.linalg import cho_factor, cho_solve, solve_triangular
 from scipy.spatial.distance import cdist
 
@@ -58,8 +58,7 @@ def fit_node(x: Array, y: Array, noise: float | None) -> NodeGP:
     )
     from gpytorch.mlls import ExactMarginalLogLikelihood
 
-    center, scale = float(y.mean()), float(y.std(ddof=1)) if len(y) > 1 else 1.0
-    scale = scale if scale > 0.0 else 1.0
+    center, scale = _standard(y)
     targets = torch.tensor((y - center) / scale)[:, None]
     floor = None if noise is None else max((noise / scale) ** 2, _JITTER)
     model: Any = SingleTaskGP(
@@ -72,30 +71,49 @@ def fit_node(x: Array, y: Array, noise: float | None) -> NodeGP:
         outcome_transform=None,
     )
     fit_gpytorch_mll(ExactMarginalLogLikelihood(model.likelihood, model))
-    span = np.ptp(x, axis=0)
-    bare = NodeGP(
-        x=x,
-        low=x.min(0),
-        lengths=model.covar_module.base_kernel.lengthscale.detach().numpy()[0]
-        * np.where(span > 0, span, 1.0),
-        variance=model.covar_module.outputscale.item(),
+    covariance = model.covar_module
+    return node_with(
+        x,
+        y,
+        lengths=covariance.base_kernel.lengthscale.detach().numpy()[0],
+        variance=covariance.outputscale.item(),
+        ridge=model.likelihood.noise.mean().item(),
         shift=model.mean_module.constant.item(),
-        center=center,
-        scale=scale,
-        factor=np.empty((0, 0)),
-        weights=np.empty(0),
     )
-    ridge = model.likelihood.noise.detach().numpy().mean()
-    return _solved(bare, (y - center) / scale, float(ridge))
 
 
-def _solved(gp: NodeGP, y: Array, ridge: float) -> NodeGP:
-    gram = _kernel(gp.x, gp.x, gp) + ridge * np.eye(len(y))
-    factor, lower = cho_factor(gram, lower=True)
-    weights = cho_solve((factor, lower), y - gp.shift)
-    return NodeGP(**{**vars(gp), "factor": np.tril(factor), "weights": weights})
+def node_with(
+    x: Array,
+    y: Array,
+    *,
+    lengths: ArrayLike,
+    variance: float,
+    ridge: float,
+    shift: float,
+) -> NodeGP:
+    """The posterior of inputs (n, d) and outputs (n,) under given hyperparameters.
+
+    Length scales (d,) are in units of each input's range, ``variance`` and the noise variance
+    ``ridge`` in units of the outputs' variance, the mean ``shift`` in units of their spread.
+    """
+    center, scale = _standard(y)
+    low, span = x.min(0), np.ptp(x, axis=0)
+    scales = np.asarray(lengths) * np.where(span > 0, span, 1.0)
+    gram = _matern(x, x, low, scales, variance) + ridge * np.eye(len(y))
+    factor, _ = cho_factor(gram, lower=True)
+    weights = cho_solve((factor, True), (y - center) / scale - shift)
+    return NodeGP(x, low, scales, variance, shift, center, scale, np.tril(factor), weights)
+
+
+def _standard(y: Array) -> tuple[float, float]:
+    scale = float(y.std(ddof=1)) if len(y) > 1 else 1.0
+    return float(y.mean()), scale if scale > 0.0 else 1.0
 
 
 def _kernel(a: Array, b: Array, gp: NodeGP) -> Array:
-    r = np.sqrt(5.0) * cdist((a - gp.low) / gp.lengths, (b - gp.low) / gp.lengths)
-    return gp.variance * (1.0 + r + r**2 / 3.0) * np.exp(-r)
+    return _matern(a, b, gp.low, gp.lengths, gp.variance)
+
+
+def _matern(a: Array, b: Array, low: Array, lengths: Array, variance: float) -> Array:
+    r = np.sqrt(5.0) * cdist((a - low) / lengths, (b - low) / lengths)
+    return variance * (1.0 + r + r**2 / 3.0) * np.exp(-r)

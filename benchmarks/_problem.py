@@ -106,6 +106,11 @@ class Problem:
         rows = self.space.candidates
         return np.array(rows) if rows else None
 
+    @cached_property
+    def rows(self) -> dict[tuple[float, ...], int]:
+        """The place of every candidate in the pool."""
+        return {row: i for i, row in enumerate(self.space.candidates)}
+
     @property
     def goal(self) -> Maximize:
         return Maximize(quantity=self.nodes[-1].quantity)

@@ -16,7 +16,7 @@ from probewise.workflow import Continuous, Space
 
 from ._data import read_table
 from ._gp_draws import DEFAULT_SCALE, matern_draw
-from ._node_gp import fit_node
+from ._node_gp import node_with
 from ._problem import Function, Node, Problem, box
 
 Array = NDArray[np.float64]
@@ -51,21 +51,39 @@ def freesolv(costs: tuple[int, int]) -> Problem:
     """Computed (cheap), then measured (dear) negative hydration energy of small molecules.
 
     Both functions are posterior means of Gaussian processes fitted to 642 molecules: the computed
-    energy over three learned coordinates, the measured one over the computed one.
+    energy over three learned coordinates, the measured one over the computed one. The published
+    experiments fit them when they start; the hyperparameters that they found stand below, so that
+    the functions are the same everywhere.
     """
     space = box(0, 1, 3)
     nodes = (
         Node("compute", "cal", space.names, (), costs[0], lambda x: _freesolv_mean(0)(x)),
         Node("measure", "expt", (), ("cal",), costs[1], lambda x: _freesolv_mean(1)(x)),
     )
-    return _problem("freesolv", space, nodes, costs, best=27.52827)
+    return _problem("freesolv", space, nodes, costs, best=27.524052)
+
+
+_FREESOLV = (
+    {
+        "lengths": (0.3363204432334096, 0.34998976741759724, 0.34396649771988486),
+        "variance": 1.7220744903906917,
+        "ridge": 0.2532248150511053,
+        "shift": 0.5386541980584487,
+    },
+    {
+        "lengths": (0.14353492757898356,),
+        "variance": 5.065807513813461,
+        "ridge": 0.108095844964199,
+        "shift": 1.0639987174205274,
+    },
+)
 
 
 @lru_cache
 def _freesolv_mean(node: int) -> Function:
     _, table = read_table("freesolv", "freesolv_NN_rep3dim.csv")
     x = table[:, :3] if node == 0 else table[:, [3]]
-    return fit_node(x, table[:, 3 + node], noise=None).mean
+    return node_with(x, table[:, 3 + node], **_FREESOLV[node]).mean
 
 
 def manufacturing(costs: tuple[int, int, int, int] = (5, 10, 10, 45)) -> Problem:
