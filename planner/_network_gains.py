@@ -93,9 +93,7 @@ class Gains:
         network = self.belief.network
         learned = [n.quantity for n in network.learned if n.quantity in network.path]
         others = [
-            q
-            for q in learned
-            if q not in {quantity, network.end} and np.isnan(self.known[q]).any()
+            q for q in learned if q not in {quantity, network.end} and np.isnan(self.known[q]).any()
         ]
         found = balanced_draws(count or (_DRAWS if others else 1), tuple(others), self._seed)
         draws = {q: v[None, None, :] for q, v in found.items()}

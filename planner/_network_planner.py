@@ -19,7 +19,7 @@ from ..workflow import (
     Workflow,
 )
 from ._build import build_action
-from ._network_belief import FitCache, NetworkBelief, keys_of
+from ._network_belief import Memory, NetworkBelief, keys_of
 from ._network_forward import forward
 from ._network_graph import Network
 from ._network_kernel import Vector
@@ -75,7 +75,7 @@ class NetworkPlanner:
         self._goal = goal
         self._settings = settings or NetworkSettings()
         self._network = Network(workflow, goal.quantity, goal.subject_to, quantities)
-        self._fits: FitCache = {}
+        self._memory = Memory()
         self._cached: tuple[object, NetworkBelief, Pool] | None = None
 
     # -- looking ----------------------------------------------------------------------------------
@@ -84,7 +84,7 @@ class NetworkPlanner:
         """Belief and pool for a state; kept while nothing that matters changes."""
         key = (id(state), len(state.observations), tuple(state.running))
         if self._cached is None or self._cached[0] != key:
-            belief = NetworkBelief(self._network, state, self._fits)
+            belief = NetworkBelief(self._network, state, self._memory)
             self._cached = (key, belief, make_pool(belief, self._seed(state)))
         return self._cached[1], self._cached[2]
 

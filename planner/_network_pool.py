@@ -13,11 +13,15 @@ from scipy.special import ndtr
 
 from ._network_belief import NetworkBelief
 from ._network_forward import Reach, Sample, forward, improvement, wide_sample
+from ._network_graph import Learned
 from ._network_kernel import Matrix, Vector
 
 _WIDE = 256
 _KEPT = 224
 _MIXED = 192
+_LOOKED_AT = 1536
+_LISTED = 8192
+_NEIGHBOURS = 256
 _CLIMB_DRAWS = 16
 _ITERATIONS = 14
 Known = dict[str, Vector]
@@ -50,7 +54,7 @@ def make_pool(belief: NetworkBelief, seed: int) -> Pool:
     rng = np.random.default_rng([seed, 5])
     fixed = space.pool()
     if fixed is not None:
-        return _from_candidates(belief, fixed, rng, seed)
+        return _from_candidates(belief, fixed, seed)
     measured = np.unique(belief.measured_designs(), axis=0)
     wide = space.sobol(_WIDE, seed=seed % 2**31) if space.dim else np.zeros((1, 0))
     blocks = [wide, measured, _mixed(belief, measured, rng)]
@@ -59,7 +63,7 @@ def make_pool(belief: NetworkBelief, seed: int) -> Pool:
     first = joined(first, screen(belief, _allowed(belief, near), seed, float(first.mean.max())))
     climbed = _allowed(belief, _climb_all(belief, first, seed))
     reached = screen(belief, climbed, seed, float(first.mean.max()))
-    return best_of(joined(first, reached), _KEPT + len(climbed))
+    return best_of(joined(first, reached), kept(belief) + len(climbed))
 
 
 def _allowed(belief: NetworkBelief, x: Matrix) -> Matrix:
@@ -69,12 +73,57 @@ def _allowed(belief: NetworkBelief, x: Matrix) -> Matrix:
     return snapped[space.allows(snapped)]
 
 
-def _from_candidates(
-    belief: NetworkBelief, fixed: Matrix, rng: np.random.Generator, seed: int
-) -> Pool:
-    """The most promising of a list of candidates."""
+def _from_candidates(belief: NetworkBelief, fixed: Matrix, seed: int) -> Pool:
+    """The most promising of a list of candidates, with some at random.
+
+    Of a long list, means along the network come first: they cost a fraction of the spreads.
+    """
+    rng = np.random.default_rng([seed, 5])
+    if len(fixed) > _LISTED:
+        fixed = _some_candidates(belief, fixed, rng)
+    if len(fixed) > _LOOKED_AT:
+        means = _plain_means(belief, fixed)
+        best = np.argsort(-means, kind="stable")[: 2 * _LOOKED_AT // 3]
+        others = rng.choice(len(fixed), _LOOKED_AT // 3, replace=False)
+        begun = belief.begun(fixed)
+        fixed = fixed[np.unique(np.concatenate([best, others, begun]))]
     pool = screen(belief, fixed, seed)
-    return best_of(pool, _KEPT + 64, rng.permutation(len(fixed))[:64])
+    return best_of(pool, kept(belief) + 64, rng.permutation(len(fixed))[:64])
+
+
+def _some_candidates(belief: NetworkBelief, fixed: Matrix, rng: np.random.Generator) -> Matrix:
+    """Of a very long list a random part, what was begun, and the neighbours of the best of both."""
+    part = rng.choice(len(fixed), _LISTED, replace=False)
+    own = np.unique(belief.measured_designs(), axis=0)
+    at = np.concatenate([fixed[part], own])
+    top = at[spread_rows(at, _plain_means(belief, at), 4)]
+    near = [np.argpartition(((fixed - x) ** 2).sum(1), _NEIGHBOURS)[:_NEIGHBOURS] for x in top]
+    rows = np.unique(np.concatenate([part, *near]))
+    return np.unique(np.concatenate([fixed[rows], own]), axis=0)
+
+
+def _plain_means(belief: NetworkBelief, x: Matrix) -> Vector:
+    """The end (n,) where every quantity is at its mean, or as measured."""
+    known = belief.lookup(x)
+    network = belief.network
+    values: dict[str, Vector] = {}
+    for name in network.path:
+        node = network.nodes[name]
+        if not isinstance(node, Learned):
+            given = {p: values[p] for p in node.parents} | belief.variables(x)
+            found = np.broadcast_to(node.formula(given), len(x))
+            values[name] = np.where(np.isfinite(found), found, belief.floor)
+            continue
+        location, scale = belief.scales[name]
+        inputs = belief.inputs(node, x, {p: values[p] for p in node.parents})
+        mean = location + scale * belief.groups[node.group].means(inputs, node.level)
+        values[name] = np.where(np.isnan(known[name]), mean, known[name])
+    return values[network.end]
+
+
+def kept(belief: NetworkBelief) -> int:
+    """How many points a decision compares: fewer in long networks, where each costs more."""
+    return int(np.clip(4 * _KEPT // max(len(belief.network.learned), 1), _KEPT // 3, _KEPT))
 
 
 def screen(belief: NetworkBelief, x: Matrix, seed: int, best: float = -np.inf) -> Pool:

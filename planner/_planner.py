@@ -180,9 +180,7 @@ class Planner:
         hour = self.state.now_h
         self.state.apply(Decided(hour=hour, decision=decision))
         nothing = Commitment(credits=0.0, hours=0.0)
-        self.state.apply(
-            Issued(hour=hour, action=action, worker=known.needs, commitment=nothing)
-        )
+        self.state.apply(Issued(hour=hour, action=action, worker=known.needs, commitment=nothing))
         self.ingest(action, values, cost_credits=0.0, hours=0.0)
 
     def recommend(self) -> Recommendation | None:
