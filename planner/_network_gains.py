@@ -25,8 +25,8 @@ from ._network_chains import Leg
 from ._network_forward import Block, Reach, balanced_draws, forward, improvement
 from ._network_kernel import Matrix, Vector
 
-OUTCOMES = 21
-_REACH = 4.2
+OUTCOMES = 23
+_REACH = 4.8
 ORDERS = 10
 _DRAWS = 8
 _SOURCE_DRAWS = 4
@@ -39,11 +39,14 @@ WEIGHTS /= WEIGHTS.sum()
 
 
 def _hermite() -> Matrix:
-    """Normalized probabilists' Hermite polynomials on the outcomes, shape (orders, outcomes)."""
-    rows = [np.ones_like(T), T.copy()]
-    for j in range(2, ORDERS):
-        rows.append((T * rows[-1] - np.sqrt(j - 1.0) * rows[-2]) / np.sqrt(j))
-    return np.array(rows)
+    """Normalized Hermite polynomials on the outcomes, shape (orders, outcomes).
+
+    Orthonormal under the weights themselves, so that no mean depends on the grid.
+    """
+    root = np.sqrt(WEIGHTS)
+    powers = np.polynomial.hermite_e.hermevander(T, ORDERS - 1) * root[:, None]
+    basis, corner = np.linalg.qr(powers)
+    return (basis * np.sign(np.diag(corner)) / root[:, None]).T
 
 
 HERMITE = _hermite()
