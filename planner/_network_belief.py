@@ -279,27 +279,50 @@ class NetworkBelief:
     # -- running ----------------------------------------------------------------------------------
 
     def _pending(self) -> None:
-        """Condition on what runs as if its believed values had been measured."""
+        """Condition on what runs as if its believed values had been measured, and on what follows.
+
+        A chain that was begun will be gone on with if it promises enough: beginning another one
+        beside it would tell the same.
+        """
         space = self.network.workflow.space
         issued = [i for i in self.state.running.values() if i.action.target.design]
         for item in issued:
             x = space.encode([item.action.target.design])
             key = keys_of(x, tuple(range(space.dim)))[0]
             self.running.setdefault(item.action.step, set()).add(key)
-            for port in self.network.workflow.step(item.action.step).produces:
-                if port.name in self.known:
-                    self._believe(port.name, x)
+            produced = {p.name for p in self.network.workflow.step(item.action.step).produces}
+            self._believe(produced, x)
 
-    def _believe(self, quantity: str, x: Matrix) -> None:
-        node = self.network.learn(quantity)
-        parents = {p: self._parent_values(p, x) for p in node.parents}
-        inputs = self.inputs(node, x, parents)
+    def _believe(self, produced: set[str], x: Matrix) -> None:
+        known = self.lookup(x)
+        values: dict[str, Vector] = {}
+        touched: set[str] = set()
+        for name, node in self.network.nodes.items():
+            moved = name in produced or any(p in touched for p in node.parents)
+            if not isinstance(node, Learned):
+                found = node.formula({p: values[p] for p in node.parents} | self.variables(x))
+                values[name] = np.broadcast_to(found, (1,))
+            elif not np.isnan(known[name][0]) and not moved:
+                values[name] = known[name]
+            else:
+                values[name] = self._believed(node, x, values, moved)
+            if moved:
+                touched.add(name)
+
+    def _believed(
+        self, node: Learned, x: Matrix, values: dict[str, Vector], condition: bool
+    ) -> Vector:
+        """The mean of a node at one design, given its parents; conditioned on if asked."""
+        inputs = self.inputs(node, x, {p: values[p] for p in node.parents})
         group = self.groups[node.group]
+        location, scale = self.scales[node.quantity]
         mean = group.moments(inputs, node.level).mean
-        noise = max((self.noise(quantity) / self.scales[quantity][1]) ** 2, _NOISE_FLOOR)
-        levels: Levels = np.array([node.level])
-        values = np.concatenate([group.y, mean])
-        self.groups[node.group] = group.with_data(inputs, levels, values, np.array([noise]))
+        if condition:
+            noise = max((self.noise(node.quantity) / scale) ** 2, _NOISE_FLOOR)
+            told = np.concatenate([group.y, mean])
+            levels: Levels = np.array([node.level])
+            self.groups[node.group] = group.with_data(inputs, levels, told, np.array([noise]))
+        return location + scale * mean
 
     def doubting(self) -> NetworkBelief | None:
         """The same belief with length scales as short as the data allow; None if that is no

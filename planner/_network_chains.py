@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import final
@@ -150,7 +149,3 @@ class Chains:
             if self._open[row, i]:
                 total = total + self._each[i]
         return total
-
-
-def names_of(steps: Sequence[Step]) -> tuple[str, ...]:
-    return tuple(s.name for s in steps)

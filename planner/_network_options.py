@@ -8,12 +8,12 @@ from typing import final
 import numpy as np
 from numpy.typing import NDArray
 
-from ..workflow import Design, Step
+from ..workflow import Step
 from ._network_belief import NetworkBelief
 from ._network_chains import Chains
 from ._network_gains import Gains
 from ._network_kernel import Matrix, Vector
-from ._network_pool import Pool, best_of, joined, screen, spread_rows, taken
+from ._network_pool import Pool, best_of, joined, screen, spread_rows
 from ._prices import Price, Prices
 
 _PROBES = 96
@@ -158,11 +158,3 @@ def _near(belief: NetworkBelief, first: _Round, seed: int) -> Matrix:
         return np.zeros((0, space.dim))
     near = space.snap(np.concatenate(blocks))
     return near[space.allows(near)]
-
-
-def design_of(belief: NetworkBelief, x: Vector) -> Design:
-    """The design of a unit point."""
-    return belief.network.workflow.space.decode(x)[0]
-
-
-__all__ = ["Proposal", "design_of", "proposals", "taken"]

@@ -23,6 +23,7 @@ _MIXED = 192
 _LOOKED_AT = 1536
 _LISTED = 8192
 _NEIGHBOURS = 256
+_FINISHABLE = 48
 _CLIMB_DRAWS = 16
 _ITERATIONS = 14
 Known = dict[str, Vector]
@@ -63,7 +64,8 @@ def make_pool(belief: NetworkBelief, seed: int) -> Pool:
     first = joined(first, screen(belief, _allowed(belief, near), seed, float(first.mean.max())))
     climbed = _allowed(belief, _climb_all(belief, first, seed))
     reached = screen(belief, climbed, seed, float(first.mean.max()))
-    return best_of(joined(first, reached), kept(belief) + len(climbed))
+    everything = joined(first, reached)
+    return best_of(everything, kept(belief) + len(climbed), _begun(belief, everything))
 
 
 def spread_designs(space: Space, count: int, seed: int) -> Matrix:
@@ -208,6 +210,15 @@ def best_of(pool: Pool, count: int, always: NDArray[np.int64] | None = None) -> 
     _, first = np.unique(order, return_index=True)
     rows = order[np.sort(first)][:count]
     return taken(pool, rows)
+
+
+def _begun(belief: NetworkBelief, pool: Pool) -> NDArray[np.int64]:
+    """Points where something was done but the end is not known: the best few of them."""
+    rows = belief.begun(pool.x)
+    end = pool.known.get(belief.network.end)
+    if end is not None:
+        rows = rows[np.isnan(end[rows])]
+    return rows[np.argsort(-pool.gain[rows], kind="stable")[:_FINISHABLE]]
 
 
 def _mixed(belief: NetworkBelief, measured: Matrix, rng: np.random.Generator) -> Matrix:
