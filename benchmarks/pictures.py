@@ -58,7 +58,9 @@ def draw(out: Path = _OUT) -> Path:
     """
     planner = example()
     belief = NetworkBelief(Network(planner.state.workflow, "strength"), planner.state, Memory())
-    x = np.unique(np.concatenate([np.linspace(0, 1, 241)[:, None], belief.measured_designs()]), axis=0)
+    x = np.unique(
+        np.concatenate([np.linspace(0, 1, 241)[:, None], belief.measured_designs()]), axis=0
+    )
     known = belief.lookup(x)
     chains = Chains(belief, Prices(planner.state), x, known)
     gains = Gains(belief, x, known, 0)

@@ -137,7 +137,7 @@ class Gains:
     def one_step(self, quantity: str, rows: NDArray[np.int64]) -> Vector:
         """Knowledge gradient (C,) of measuring ``quantity`` at the points ``rows`` (C,).
 
-        All that the quantity consumes must be known there.
+        Where what it consumes is not known, it is set to its believed value.
         """
         belief = self.belief
         node = belief.network.learn(quantity)
@@ -147,7 +147,7 @@ class Gains:
         inputs = response.reach.inputs.get(on_path)
         if inputs is None:  # known everywhere
             return np.zeros(len(rows))
-        z = inputs[rows, 0, 0, :]
+        z = inputs[rows, 0].mean(1)
         process = belief.groups[node.group]
         scale = belief.scales[quantity][1]
         spread = process.moments(z, node.level).std
@@ -168,6 +168,18 @@ class Gains:
         powers *= response.series
         after = powers @ HERMITE
         return np.maximum(after.max(1) @ WEIGHTS - response.mean.max(), 0.0)
+
+    def set_values(self, quantity: str, row: int) -> dict[str, float]:
+        """Believed values of what a quantity consumes at a point, to be set there."""
+        belief = self.belief
+        node = belief.network.learn(quantity)
+        inputs = self.response(belief.network.tells_of(quantity)).reach.inputs
+        z = inputs[belief.network.tells_of(quantity)][row, 0].mean(0)[len(node.controls) :]
+        scales = [belief.scales.get(p, (0.0, 1.0)) for p in node.parents]
+        return {
+            p: float(location + scale * value)
+            for p, (location, scale), value in zip(node.parents, scales, z, strict=True)
+        }
 
     # -- chains -----------------------------------------------------------------------------------
 

@@ -155,7 +155,7 @@ class NetworkPlanner:
         return Target(design=self._network.workflow.space.decode(x)[0])
 
     def _payable(self, state: State, p: Proposal, target: Target) -> bool:
-        action = build_action(state, p.step, target)
+        action = build_action(state, p.step, target, parameters=dict(p.given))
         limit = state.budget.hours
         return (
             state.affordable(state.commitment(action))
@@ -174,11 +174,11 @@ class NetworkPlanner:
         return Decision(
             number=state.decisions,
             kind="act",
-            actions=(build_action(state, p.step, target),),
+            actions=(build_action(state, p.step, target, parameters=dict(p.given)),),
             value=p.value,
             price_credits=p.cost,
             index=p.index,
-            reason=f"{p.step.name} at {target.label}: {what} {p.quantity} is expected to gain "
+            reason=f"{p.step.name} at {target.label}{_as_set(p)}: {what} {p.quantity} is expected to gain "
             f"{p.value:.3g} {unit} for {p.cost:.3g} credits, {p.index:.2g} per credit{runner}",
             alternatives=tuple(self._alternative(o) for o in others),
             expected=self._expected(state, p),
@@ -199,14 +199,12 @@ class NetworkPlanner:
         x = p.x[None, :]
         known = belief.lookup(x)
         expected: dict[str, Estimate] = {}
+        known |= {q: np.array([v]) for q, v in p.given.items()}
         for node in self._network.learned:
-            if node.step.name != p.step.name or any(
-                q in known and np.isnan(known[q][0]) for q in node.parents
-            ):
+            values = [known.get(q, np.array([np.nan])) for q in node.parents]
+            if node.step.name != p.step.name or any(np.isnan(v[0]) for v in values):
                 continue
-            if any(q not in known for q in node.parents):
-                continue
-            inputs = belief.inputs(node, x, {q: known[q] for q in node.parents})
+            inputs = belief.inputs(node, x, dict(zip(node.parents, values, strict=True)))
             moments = belief.groups[node.group].moments(inputs, node.level)
             location, scale = belief.scales[node.quantity]
             expected[node.quantity] = Estimate(
@@ -328,3 +326,10 @@ class NetworkPlanner:
             estimate=Estimate(value=mean, std=std),
             unit=state.workflow.unit(self._goal.quantity),
         )
+
+
+def _as_set(p: Proposal) -> str:
+    """The inputs that are set instead of made, in words."""
+    if not p.given:
+        return ""
+    return " with " + ", ".join(f"{k} set to {v:.4g}" for k, v in p.given.items())

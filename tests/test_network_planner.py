@@ -288,3 +288,36 @@ def test_the_graph_knows_what_hangs_on_what() -> None:
     assert network.path == ("y1", "y2")
     assert network.learn("y1").columns == (0,) and network.learn("y2").columns == (0, 1)
     assert network.tells_of("y1") == "y1"
+
+
+def test_a_settable_step_is_asked_for_before_its_parent() -> None:
+    """The parent is dear, the end cheap and settable: it is learned first, at set values."""
+    dear = MAKE | {"cost_credits": 10}
+    free = TEST | {"cost_credits": 1, "settable": True}
+    planner = Planner(flow(dear, free), Maximize(quantity="y2"), Budget(credits=100))
+    for design in ({"a": 0.1, "b": 0.9}, {"a": 0.8, "b": 0.1}, {"a": 0.55, "b": 0.6}):
+        planner.learn("make", design, {"y1": truth(design)["y1"]})
+        planner.learn("test", design, {"y2": truth(design)["y2"]})
+    asked = 0
+    for _ in range(25):
+        actions = planner.suggest()
+        if not actions:
+            break
+        (action,) = actions
+        if action.step == "make":
+            planner.ingest(action, {"y1": truth(action.target.design)["y1"]})
+            continue
+        y1 = action.parameters.get("y1", truth(action.target.design)["y1"])
+        asked += "y1" in action.parameters
+        planner.ingest(action, {"y2": y1 - 3 * (action.target.design["b"] - 0.3) ** 2})
+    assert asked >= 2
+    found = planner.recommend()
+    assert found is not None and truth(found.design)["y2"] > 0.95
+
+
+def test_only_a_settable_step_takes_set_inputs() -> None:
+    planner = Planner(flow(MAKE, TEST), Maximize(quantity="y2"), Budget(credits=9))
+    with pytest.raises(SpecError, match="settable"):
+        planner.learn("test", {"a": 0.1, "b": 0.2}, {"y2": 0.3}, given={"y1": 0.4})
+    with pytest.raises(SpecError, match="settable"):
+        flow(MAKE | {"settable": True})

@@ -34,9 +34,7 @@ def process(levels: int = 2) -> GroupProcess:
 def test_the_slope_of_the_posterior_is_exact(levels: int) -> None:
     x, level, y, noise = data(levels=levels)
     posterior = _Posterior(x, level, y, noise, np.ones(2), levels)
-    theta = posterior.center + 0.2 * np.random.default_rng(1).standard_normal(
-        len(posterior.center)
-    )
+    theta = posterior.center + 0.2 * np.random.default_rng(1).standard_normal(len(posterior.center))
     theta[3 * levels : 4 * levels] = np.log(1e-3)
     _, slope = posterior(theta)
     for i in range(len(theta)):
