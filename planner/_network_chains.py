@@ -116,10 +116,10 @@ class Chains:
         step = self._place[self._network.learn(quantity).step.name]
         before = np.flatnonzero(self._needs[step])
         speaking = before[~self._silent[before]]
-        ready = ~self._open[:, speaking].any(1)
+        ready: Mask = ~np.any(self._open[:, speaking], axis=1)
         if not again:
             ready &= self._open[:, step]
-        ready &= ~self._busy[:, [*before, step]].any(1)
+        ready &= ~np.any(self._busy[:, [*before, step]], axis=1)
         mine = np.zeros((self._count, len(self.steps)), dtype=bool)
         mine[:, before] = self._open[:, before]
         mine[:, step] = True
@@ -128,7 +128,7 @@ class Chains:
         rest &= ~mine
         first = mine.argmax(1)
         costs = np.array([p.at(self._rate) for p in self._each])
-        everything = mine | rest
+        everything = (mine | rest).astype(np.float64)
         return Leg(
             ready,
             first,

@@ -21,7 +21,7 @@ from ..workflow import (
 from ._build import build_action
 from ._network_belief import Memory, NetworkBelief, keys_of
 from ._network_forward import forward
-from ._network_graph import Network
+from ._network_graph import Learned, Network
 from ._network_kernel import Vector
 from ._network_options import Proposal, proposals
 from ._network_pool import Pool, joint_sample, make_pool, spread_designs
@@ -178,8 +178,8 @@ class NetworkPlanner:
             value=p.value,
             price_credits=p.cost,
             index=p.index,
-            reason=f"{p.step.name} at {target.label}{_as_set(p)}: {what} {p.quantity} is expected to gain "
-            f"{p.value:.3g} {unit} for {p.cost:.3g} credits, {p.index:.2g} per credit{runner}",
+            reason=f"{p.step.name} at {target.label}{_as_set(p)}: {what} {p.quantity} "
+            f"is expected to gain {p.value:.3g} {unit} for {p.cost:.3g} credits, {p.index:.2g} per credit{runner}",
             alternatives=tuple(self._alternative(o) for o in others),
             expected=self._expected(state, p),
         )
@@ -262,7 +262,7 @@ class NetworkPlanner:
         return None
 
     def _begin(
-        self, state: State, belief: NetworkBelief, quantity: str, x: Vector, wanting: list[object]
+        self, state: State, belief: NetworkBelief, quantity: str, x: Vector, wanting: list[Learned]
     ) -> Decision | None:
         node = self._network.learn(quantity)
         if node not in wanting:

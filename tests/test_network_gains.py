@@ -100,7 +100,7 @@ def test_the_knowledge_gradient_of_an_early_step_is_that_of_sampling() -> None:
     rows = np.argsort(-everywhere)[:3]
     fast = everywhere[rows]
     node = found.network.learn("y1")
-    group, (location, scale) = found.groups[node.group], found.scales["y1"]
+    group = found.groups[node.group]
     before = gains.response("y1").mean.max()
     for row, gain in zip(rows, fast, strict=True):
         z = x[row : row + 1, :1]

@@ -22,12 +22,13 @@ def data(n: int = 24, d: int = 2, levels: int = 2, seed: int = 0) -> Any:
 
 
 def kernel(levels: int = 2, d: int = 2) -> LevelKernel:
-    lengths = 0.3 + 0.1 * np.arange(levels * d).reshape(levels, d)
+    lengths = 0.3 + 0.1 * np.arange(levels * d, dtype=np.float64).reshape(levels, d)
     return LevelKernel(lengths, np.array([1.0, 0.4])[:levels], np.array([1.0, 0.7])[:levels])
 
 
 def process(levels: int = 2) -> GroupProcess:
-    return GroupProcess(kernel(levels), *data(levels=levels), np.full(levels, 1e-6))
+    x, level, y, noise = data(levels=levels)
+    return GroupProcess(kernel(levels), x, level, y, noise, np.full(levels, 1e-6))
 
 
 @pytest.mark.parametrize("levels", [1, 2])
