@@ -179,7 +179,8 @@ class NetworkPlanner:
             price_credits=p.cost,
             index=p.index,
             reason=f"{p.step.name} at {target.label}{_as_set(p)}: {what} {p.quantity} "
-            f"is expected to gain {p.value:.3g} {unit} for {p.cost:.3g} credits, {p.index:.2g} per credit{runner}",
+            f"is expected to gain {p.value:.3g} {unit} for {p.cost:.3g} credits, "
+            f"{p.index:.2g} per credit{runner}",
             alternatives=tuple(self._alternative(o) for o in others),
             expected=self._expected(state, p),
         )
