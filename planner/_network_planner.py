@@ -33,7 +33,7 @@ _START = 3
 _LOOKED_AT = 400
 _NOTHING = 1e-9
 _DOUBT_EVERY = 3
-_STALE = 0.005
+_STALE = 0.01
 """A share of the goal's scale that the rest of the budget must promise to gain."""
 _WARY = 2.0
 """How many times larger standard deviations are where the belief is doubted."""
@@ -117,15 +117,18 @@ class NetworkPlanner:
         if self._settings.doubt and self._is_stale(state, belief, found):
             wary = belief.inflated(_WARY)
             pool = make_pool(wary, self._seed(state))
-            found = proposals(wary, prices, pool, self._seed(state), self._settings.estimates)
+            doubts = proposals(wary, prices, pool, self._seed(state), self._settings.estimates)
+            if doubts and (len(state.observations) % 2 or doubts[0].cost < found[0].cost):
+                found = doubts
         return self._choose(state, found)
 
     def _is_stale(self, state: State, belief: NetworkBelief, found: list[Proposal]) -> bool:
         """Whether, by its own belief, the rest of the budget would gain next to nothing.
 
-        Then it is more likely that the belief is wrong; every second decision looks for that.
+        Then it is more likely that the belief is wrong. Every second decision looks for that, and
+        so does one that would pay more for its little gain.
         """
-        if not found or not np.isfinite(state.free_credits) or len(state.observations) % 2:
+        if not found or not np.isfinite(state.free_credits):
             return False
         scale = belief.scales.get(self._network.goal, (0.0, 1.0))[1]
         return found[0].index * state.free_credits < _STALE * scale
