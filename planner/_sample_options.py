@@ -9,6 +9,7 @@ import numpy as np
 from ..workflow import Inventory, State, Step, Target
 from ._options import (
     Option,
+    bears_dose,
     best_rate,
     failed_too_often,
     option_cost,
@@ -142,6 +143,8 @@ def _usable(view: View, quantity: str, site: Site) -> bool:
     probed = len(state.inventory.status((site[0], site[1], ())).probed)
     full = any(s.acts_on == "positions" and probed + s.batch > s.max_positions for s in chain)
     refused = any(refused_before(state, s, target) for s in chain)
+    if not bears_dose(state, chain, target):
+        return False
     return not full and not refused and not failed_too_often(state, chain, target)
 
 
