@@ -11,6 +11,7 @@ from ._policies import make_policy, policy_names
 from ._position_search import PositionSearch
 from ._positions import PositionBelief
 from ._prices import Price, Prices
+from ._settings import PlannerSettings
 from ._view import View, make_view, recommend_from
 from ._worlds import Best, Certainty, Objective, Probe, Worlds
 
@@ -22,6 +23,7 @@ __all__ = [
     "HierarchicalPlanner",
     "Objective",
     "Planner",
+    "PlannerSettings",
     "PositionBelief",
     "PositionSearch",
     "Price",

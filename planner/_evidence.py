@@ -27,8 +27,8 @@ def consumed(workflow: Workflow, quantity: str) -> tuple[str, ...]:
     return (*dict.fromkeys(parents), quantity)
 
 
-def belief_from(state: State, quantities: Sequence[str]) -> Belief:
-    """The belief about ``quantities`` after all observations of a state."""
+def belief_from(state: State, quantities: Sequence[str], quick: bool = False) -> Belief:
+    """The belief about ``quantities`` after all observations of a state; ``quick`` spares torch."""
     rows: dict[str, dict[object, tuple[Design, Estimate, dict[str, float]]]] = {
         q: {} for q in quantities
     }
@@ -65,4 +65,4 @@ def belief_from(state: State, quantities: Sequence[str]) -> Belief:
                 for p in state.workflow.parents(quantity)
             },
         )
-    return Belief(state.workflow, quantities, data, grids)
+    return Belief(state.workflow, quantities, data, grids, quick)

@@ -6,6 +6,7 @@ from ..workflow import Goal, Maximize, Policy, SpecError, Workflow
 from ._baselines import FixedWorkflow, RandomSearch, SingleSource
 from ._hierarchy import HierarchicalPlanner
 from ._position_search import PositionSearch
+from ._settings import PlannerSettings
 
 OVER_DESIGNS = ("planner", "fixed", "random", "single-source")
 OVER_POSITIONS = ("planner", "xy-gp", "random")
@@ -17,8 +18,10 @@ def policy_names(goal: Goal) -> tuple[str, ...]:
     return OVER_DESIGNS if over == "designs" else OVER_POSITIONS
 
 
-def make_policy(name: str, workflow: Workflow, goal: Goal) -> Policy:
-    """A policy by its name.
+def make_policy(
+    name: str, workflow: Workflow, goal: Goal, settings: PlannerSettings | None = None
+) -> Policy:
+    """A policy by its name, with other settings than the planner's own where they are given.
 
     Raises
     ------
@@ -44,10 +47,10 @@ def make_policy(name: str, workflow: Workflow, goal: Goal) -> Policy:
         return PositionSearch(workflow, goal, uses[name])  # type: ignore[arg-type]
     match name:
         case "fixed":
-            return FixedWorkflow(workflow, goal)
+            return FixedWorkflow(workflow, goal, settings)
         case "random":
-            return RandomSearch(workflow, goal)
+            return RandomSearch(workflow, goal, settings)
         case "single-source":
-            return SingleSource(workflow, goal)
+            return SingleSource(workflow, goal, settings)
         case _:
-            return HierarchicalPlanner(workflow, goal)
+            return HierarchicalPlanner(workflow, goal, settings=settings)

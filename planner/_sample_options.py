@@ -21,7 +21,6 @@ from ._prices import Price
 from ._view import LibraryCandidate, Site, View, site_target
 from ._worlds import Probe
 
-_SITES_SCREENED = 4
 _PLAN_SIZES = (1, 2, 4, 8, 16)
 
 
@@ -58,7 +57,7 @@ def _library_option(
     if screened:
         step = state.workflow.producer(screened[-1])
         gains = view.objective.single(screened[-1], candidate.rows, view.noise(screened[-1]))
-        order = np.argsort(-gains, kind="stable")[:_SITES_SCREENED]
+        order = np.argsort(-gains, kind="stable")[: view.settings.sites_screened]
         probes = tuple(view.probe(screened[-1], int(candidate.rows[i])) for i in order)
         screening = plan_price(view, step, [new[i] for i in order])
         choices.append((_beyond(view, probes, pending, base), screening))

@@ -25,6 +25,7 @@ from ._evidence import relevant_quantities
 from ._follow_up import close, follow_up, unreduced
 from ._options import MAX_FAILURES, refused_before
 from ._positions import positions_for
+from ._settings import PlannerSettings
 from ._view import make_view, recommend_from
 
 
@@ -33,7 +34,10 @@ class Scripted(ABC):
 
     name: str
 
-    def __init__(self, workflow: Workflow, goal: Goal) -> None:
+    def __init__(
+        self, workflow: Workflow, goal: Goal, settings: PlannerSettings | None = None
+    ) -> None:
+        self._settings = settings
         self._workflow = workflow
         self._goal = goal
         self._quantities = relevant_quantities(workflow, goal.quantity)
@@ -66,7 +70,8 @@ class Scripted(ABC):
         )
 
     def recommend(self, state: State) -> Recommendation:
-        return recommend_from(make_view(state, self._goal, self._quantities), self._goal)
+        view = make_view(state, self._goal, self._quantities, self._settings)
+        return recommend_from(view, self._goal)
 
     # -- proposals, in order ----------------------------------------------------------------------
 

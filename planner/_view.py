@@ -25,7 +25,6 @@ from ._belief import Belief
 from ._evidence import belief_from
 from ._gp import Matrix
 from ._pool import (
-    SPACE_POINTS,
     Site,
     known_sites,
     library_candidates,
@@ -34,6 +33,7 @@ from ._pool import (
     refined,
 )
 from ._prices import Prices
+from ._settings import DEFAULT_SETTINGS, PlannerSettings
 from ._worlds import Best, Certainty, Objective, Probe, Worlds, crossings
 
 
@@ -60,6 +60,12 @@ class View:
     libraries: tuple[LibraryCandidate, ...]
     free_rows: NDArray[np.int64]
     line: NDArray[np.int64]
+    settings: PlannerSettings
+
+    @property
+    def top(self) -> int:
+        """The row of the best believed design; the rows before it are spread over the space."""
+        return self.settings.space_points
 
     def noise(self, quantity: str) -> float:
         """Standard deviation of the next measurement: what past ones said, else the step's own."""
@@ -95,13 +101,16 @@ def informative(state: State) -> int:
     return sum(o.failure is None and bool(o.values or o.grids) for o in state.observations)
 
 
-def make_view(state: State, goal: Goal, quantities: Sequence[str]) -> View:
+def make_view(
+    state: State, goal: Goal, quantities: Sequence[str], settings: PlannerSettings | None = None
+) -> View:
     """Build pool, worlds and objective. Pure: the seed is the state's own and the count of data."""
-    belief = belief_from(state, quantities)
+    settings = settings or DEFAULT_SETTINGS
+    belief = belief_from(state, quantities, settings.quick_fit)
     seed = int(np.random.SeedSequence([state.seed, 3, informative(state)]).generate_state(1)[0])
     space = state.workflow.space
-    base = space.sobol(SPACE_POINTS, seed=state.seed)
-    top = refined(belief, goal, base, seed)
+    base = space.sobol(settings.space_points, seed=state.seed)
+    top = refined(belief, goal, base, seed, settings.local_points)
     blocks: list[Matrix] = [base, top]
     line = line_through(state, goal, top[0])
     blocks.append(line)
@@ -112,13 +121,13 @@ def make_view(state: State, goal: Goal, quantities: Sequence[str]) -> View:
     blocks.append(space.encode(measured) if measured else np.zeros((0, space.dim)))
     starts = np.cumsum([0, *[len(b) for b in blocks]])
     libraries, library_x = library_candidates(
-        state, belief, goal, np.concatenate([base, top]), seed
+        state, belief, goal, np.concatenate([base, top]), seed, settings
     )
     pool = np.concatenate([*blocks, library_x])
-    worlds = belief.worlds(pool, goal.quantity, seed)
+    worlds = belief.worlds(pool, goal.quantity, seed, count=settings.worlds)
     designs = [*space.decode(pool[: starts[3]]), *known, *measured, *space.decode(library_x)]
     line_rows = np.arange(starts[2], starts[3])
-    objective = make_objective(goal, worlds, line_rows, state)
+    objective = make_objective(goal, worlds, line_rows, state, settings.space_points)
     return View(
         state,
         belief,
@@ -130,6 +139,7 @@ def make_view(state: State, goal: Goal, quantities: Sequence[str]) -> View:
         tuple(LibraryCandidate(d, r + int(starts[5])) for d, r in libraries),
         np.concatenate([free, np.arange(starts[4], starts[5])]),
         line_rows,
+        settings,
     )
 
 
@@ -138,14 +148,15 @@ def make_objective(
     worlds: Worlds,
     line: NDArray[np.int64],
     state: State,
+    spread: int,
 ) -> Objective:
-    """The objective that a goal means."""
+    """The objective that a goal means; the first ``spread`` pool points cover the space."""
     values = worlds.values[goal.quantity]
     match goal:
         case Maximize():
             return Best(worlds)
         case Explore():
-            return Certainty(worlds, values[:, :SPACE_POINTS])
+            return Certainty(worlds, values[:, :spread])
         case LocateBoundary():
             variable = state.workflow.space.variables[
                 state.workflow.space.names.index(goal.variable)
@@ -159,7 +170,7 @@ def recommend_from(view: View, goal: Goal) -> Recommendation:
     unit = goal_unit(view.state, goal)
     space = view.state.workflow.space
     values = view.worlds.values[goal.quantity]
-    top = SPACE_POINTS
+    top = view.top
     design = view.designs[top]
     match goal:
         case Maximize():
@@ -168,7 +179,7 @@ def recommend_from(view: View, goal: Goal) -> Recommendation:
                 std=float(values[:, top].std()),
             )
         case Explore():
-            spread = float(values[:, :SPACE_POINTS].std(0).mean())
+            spread = float(values[:, :top].std(0).mean())
             estimate = Estimate(value=spread, std=0.0)
         case LocateBoundary():
             variable = space.variables[space.names.index(goal.variable)]
@@ -183,7 +194,7 @@ def confirming(view: View, goal: Goal) -> View | None:
     """A view whose objective is certainty about the recommended value, where that is asked for."""
     if not isinstance(goal, Maximize) or goal.confirm_std is None:
         return None
-    leader = view.worlds.values[goal.quantity][:, SPACE_POINTS : SPACE_POINTS + 1]
+    leader = view.worlds.values[goal.quantity][:, view.top : view.top + 1]
     if float(leader.std()) <= goal.confirm_std:
         return None
     return replace(view, objective=Certainty(view.worlds, leader))
