@@ -22,7 +22,7 @@ from ..workflow import (
     Workflow,
 )
 from ._evidence import consumed
-from ._hierarchy import HierarchicalPlanner
+from ._planner_for import planner_for
 from ._scripted import Scripted
 from ._settings import PlannerSettings
 
@@ -113,7 +113,7 @@ class SingleSource:
     ) -> None:
         self._start = _SpaceFilling(workflow, goal)
         seen = consumed(workflow, goal.quantity)
-        self._search = HierarchicalPlanner(workflow, goal, seen, settings)
+        self._search = planner_for(workflow, goal, seen, settings)
 
     def decide(self, state: State) -> Decision:
         if state.sessions:  # the start opens none: the search has begun

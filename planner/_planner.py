@@ -9,6 +9,7 @@ from ..workflow import (
     Action,
     ArrayRef,
     Budget,
+    Commitment,
     Decided,
     Decision,
     Estimate,
@@ -22,8 +23,10 @@ from ..workflow import (
     SpecError,
     State,
     Step,
+    Target,
     Workflow,
 )
+from ._build import build_action
 from ._policies import make_policy
 
 Value = float | tuple[float, float] | Estimate
@@ -151,6 +154,38 @@ class Planner:
             failure=None if failure is None else Failure(kind="instrument", message=failure),
         )
         self.state.apply(Observed(hour=start + took, observation=observation))
+
+    def learn(
+        self,
+        step: str,
+        design: Mapping[str, float],
+        values: Mapping[str, Value],
+    ) -> None:
+        """Tell what was measured before, or elsewhere: it counts, and is not charged.
+
+        Raises
+        ------
+        SpecError
+            If the step or a variable is unknown, or the values are not what the step gives.
+        """
+        known = self.state.workflow.step(step)
+        if known.acts_on != "design" or known.makes is not None:
+            raise SpecError(
+                f"step {step!r}",
+                "a result without an action",
+                "steps that act on a design",
+                "suggest and ingest steps that need a sample",
+            )
+        place = self.state.workflow.space.check(design, f"earlier result of {step!r}")
+        action = build_action(self.state, known, Target(design=place))
+        decision = Decision(
+            number=self.state.decisions, kind="act", actions=(action,), reason="known before"
+        )
+        hour = self.state.now_h
+        self.state.apply(Decided(hour=hour, decision=decision))
+        nothing = Commitment(credits=0.0, hours=0.0)
+        self.state.apply(Issued(hour=hour, action=action, worker=known.needs, commitment=nothing))
+        self.ingest(action, values, cost_credits=0.0, hours=0.0)
 
     def recommend(self) -> Recommendation | None:
         """The answer so far, with its uncertainty."""

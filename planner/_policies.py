@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from ..workflow import Goal, Maximize, Policy, SpecError, Workflow
 from ._baselines import FixedWorkflow, RandomSearch, SingleSource
-from ._hierarchy import HierarchicalPlanner
+from ._network_graph import is_network
+from ._planner_for import planner_for
 from ._position_search import PositionSearch
 from ._settings import PlannerSettings
 
@@ -28,13 +29,7 @@ def make_policy(
     SpecError
         If the goal's quantity is not given by any step, or no policy of that name pursues the goal.
     """
-    if not workflow.is_scalar(goal.quantity):
-        raise SpecError(
-            f"goal {goal.kind!r}",
-            f"quantity {goal.quantity!r}, an array",
-            f"one of {list(workflow.scalars)}",
-            "name a quantity that a step produces",
-        )
+    _check_goal(workflow, goal)
     if name not in policy_names(goal):
         raise SpecError(
             "policy",
@@ -53,4 +48,25 @@ def make_policy(
         case "single-source":
             return SingleSource(workflow, goal, settings)
         case _:
-            return HierarchicalPlanner(workflow, goal, settings=settings)
+            return planner_for(workflow, goal, settings=settings)
+
+
+def _check_goal(workflow: Workflow, goal: Goal) -> None:
+    formula = goal.quantity in workflow.formulas
+    if not formula and not workflow.is_scalar(goal.quantity):
+        raise SpecError(
+            f"goal {goal.kind!r}",
+            f"quantity {goal.quantity!r}, an array",
+            f"one of {[*workflow.scalars, *workflow.formulas]}",
+            "name a quantity that a step produces",
+        )
+    guards = goal.subject_to if isinstance(goal, Maximize) else ()
+    for guard in guards:
+        workflow.check_names(f"goal {goal.kind!r}: subject_to", guard)
+    if (formula or guards) and not is_network(workflow, goal):
+        raise SpecError(
+            f"goal {goal.kind!r}",
+            "a formula or a condition in a workflow with samples or theory, or for another goal",
+            "maximize, in a workflow whose quantities are all measured at designs",
+            "let an analysis step produce the quantity",
+        )

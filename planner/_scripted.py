@@ -24,9 +24,9 @@ from ._build import build_action
 from ._evidence import relevant_quantities
 from ._follow_up import close, follow_up, unreduced
 from ._options import MAX_FAILURES, refused_before
+from ._planner_for import planner_for
 from ._positions import positions_for
 from ._settings import PlannerSettings
-from ._view import make_view, recommend_from
 
 
 class Scripted(ABC):
@@ -37,13 +37,13 @@ class Scripted(ABC):
     def __init__(
         self, workflow: Workflow, goal: Goal, settings: PlannerSettings | None = None
     ) -> None:
-        self._settings = settings
         self._workflow = workflow
         self._goal = goal
         self._quantities = relevant_quantities(workflow, goal.quantity)
         self._screens = tuple(
             q for q in self._quantities if workflow.producer(q).name in workflow.session_steps
         )
+        self._recommender = planner_for(workflow, goal, settings=settings)
         self._final = workflow.producer(goal.quantity)
 
     @abstractmethod
@@ -70,8 +70,7 @@ class Scripted(ABC):
         )
 
     def recommend(self, state: State) -> Recommendation:
-        view = make_view(state, self._goal, self._quantities, self._settings)
-        return recommend_from(view, self._goal)
+        return self._recommender.recommend(state)
 
     # -- proposals, in order ----------------------------------------------------------------------
 

@@ -24,6 +24,7 @@ from ._events import (
     Stopped,
     event_adapter,
 )
+from ._formula import Formula
 from ._goal import Budget, Explore, Goal, LocateBoundary, Maximize
 from ._inventory import WHOLE_SPACE, Inventory, Place, Sample, Status, place_of, places_seen
 from ._model import Name, Record
@@ -75,6 +76,7 @@ __all__ = [
     "Event",
     "Explore",
     "Failure",
+    "Formula",
     "Goal",
     "Grant",
     "Grid",

@@ -11,11 +11,15 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from ._formula import Formula
 from ._model import Name, NonNegative, Record
 
 
 class Maximize(Record):
     """Find the design, or the probe position on a specimen, with the largest ``quantity``.
+
+    ``subject_to`` are conditions on quantities that have to be measured, such as ``"grain >= 20"``;
+    a design that breaks one counts as the worst seen.
 
     With ``confirm_std``, a campaign that finds nothing worth its price any more still measures what
     makes the recommended value certain, until its standard deviation is below that.
@@ -24,6 +28,7 @@ class Maximize(Record):
     kind: Literal["maximize"] = "maximize"
     quantity: Name
     over: Literal["designs", "positions"] = "designs"
+    subject_to: tuple[Formula, ...] = ()
     worth_credits: float | None = Field(default=None, gt=0)
     confirm_std: float | None = Field(default=None, gt=0)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cached_property
 from typing import Annotated, Any, Literal
 
 import numpy as np
@@ -10,6 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 from pydantic import Field, field_validator, model_validator
 
 from ._errors import DesignSpaceError, SpecError
+from ._formula import Formula
 from ._model import Name, Record
 
 Design = dict[str, float]
@@ -97,9 +99,20 @@ Variable = Annotated[Continuous | Discrete, Field(discriminator="kind")]
 
 
 class Space(Record):
-    """An ordered set of variables; designs map to the unit cube and back."""
+    """An ordered set of variables; designs map to the unit cube and back.
+
+    Attributes
+    ----------
+    constraints
+        Conditions on the variables without which a design cannot be made, such as ``a + b <= 1``.
+    candidates
+        The only designs there are, one row of values each in the order of the variables; empty if
+        all of the space can be made.
+    """
 
     variables: tuple[Variable, ...] = ()
+    constraints: tuple[Formula, ...] = ()
+    candidates: tuple[tuple[float, ...], ...] = ()
 
     @field_validator("variables", mode="before")
     @classmethod
@@ -124,6 +137,28 @@ class Space(Record):
                 "every name once",
                 "rename the repeated variable",
             )
+        return self
+
+    @model_validator(mode="after")
+    def _conditions(self) -> Space:
+        for formula in self.constraints:
+            stray = sorted(set(formula.names) - set(self.names))
+            if stray:
+                raise SpecError(
+                    "design space",
+                    f"constraint {formula.expression!r} on {stray}",
+                    f"variables {list(self.names)}",
+                    "put conditions on measured quantities under the goal's subject_to",
+                )
+        for row in self.candidates:
+            if len(row) != self.dim:
+                raise SpecError(
+                    "design space",
+                    f"a candidate of {len(row)} values",
+                    f"{self.dim} values, in the order {list(self.names)}",
+                    "give each candidate one value a variable",
+                )
+            self.check(dict(zip(self.names, row, strict=True)), "candidate")
         return self
 
     @property
@@ -154,7 +189,39 @@ class Space(Record):
                 raise DesignSpaceError(
                     who, f"{v.name}={design[v.name]!r}", v.allowed(), "choose a value inside"
                 )
+        for formula in self.constraints:
+            if not formula(design) > 0.5:
+                given = ", ".join(f"{n}={design[n]:g}" for n in formula.names)
+                raise DesignSpaceError(who, given, formula.expression, "choose a design inside")
         return {name: float(design[name]) for name in self.names}
+
+    def allows(self, x: NDArray[np.float64]) -> NDArray[np.bool_]:
+        """Which unit designs (n, dim) keep all constraints."""
+        values = {v.name: v.from_unit(x[:, i]) for i, v in enumerate(self.variables)}
+        keep = np.ones(len(x), dtype=bool)
+        for formula in self.constraints:
+            keep &= np.broadcast_to(formula(values) > 0.5, len(x))
+        return keep
+
+    def snap(self, x: NDArray[np.float64]) -> NDArray[np.float64]:
+        """The nearest unit designs (n, dim) whose discrete variables take allowed values."""
+        snapped = np.clip(x, 0.0, 1.0)
+        for i, v in enumerate(self.variables):
+            if isinstance(v, Discrete):
+                snapped[:, i] = v.to_unit(v.from_unit(snapped[:, i]))
+        return snapped
+
+    def pool(self) -> NDArray[np.float64] | None:
+        """The candidates as unit designs (n, dim) that keep all constraints, or None."""
+        if not self.candidates:
+            return None
+        return self._pool
+
+    @cached_property
+    def _pool(self) -> NDArray[np.float64]:
+        values = np.array(self.candidates)
+        x = np.stack([v.to_unit(values[:, i]) for i, v in enumerate(self.variables)], axis=1)
+        return x[self.allows(x)]
 
     def encode(self, designs: list[Design] | tuple[Design, ...]) -> NDArray[np.float64]:
         """Designs to an array (n, dim) in the unit cube."""

@@ -10,6 +10,7 @@ from pydantic import Field, field_validator, model_validator
 
 from ._action import Target
 from ._errors import SpecError
+from ._formula import Formula
 from ._inventory import Inventory
 from ._model import Name, Record
 from ._quantity import Port, Prior, same_unit
@@ -28,6 +29,9 @@ class Workflow(Record):
     priors
         Mean and spread of quantities before anything is measured. Where there is none, the planner
         learns the scale from a few space-filling measurements.
+    formulas
+        Known functions of quantities and variables, by the name of their result; a goal may be
+        about one in workflows without samples.
     """
 
     name: Name = "workflow"
@@ -35,6 +39,7 @@ class Workflow(Record):
     steps: tuple[Step, ...] = Field(min_length=1)
     sources: dict[str, tuple[str, ...]] = {}
     priors: dict[str, Prior] = {}
+    formulas: dict[Name, Formula] = {}
 
     @field_validator("space", mode="before")
     @classmethod
@@ -46,6 +51,7 @@ class Workflow(Record):
         self._check_names()
         self._check_ports()
         self._check_order()
+        self._check_formulas()
         return self
 
     def _check_names(self) -> None:
@@ -125,6 +131,46 @@ class Workflow(Record):
                 "remove one of its requires or consumes",
             )
 
+    def _check_formulas(self) -> None:
+        taken = {*self._producers, *self.space.names}
+        for name, formula in self.formulas.items():
+            if name in taken:
+                raise SpecError(
+                    f"formula {name!r}",
+                    "the name of a quantity or variable",
+                    "a name of its own",
+                    "rename the formula",
+                )
+            self.check_names(f"formula {name!r}", formula)
+        graph: nx.DiGraph[str] = nx.DiGraph()
+        graph.add_edges_from((n, f) for f, text in self.formulas.items() for n in text.names)
+        if not nx.is_directed_acyclic_graph(graph):
+            cycle = " -> ".join(edge[0] for edge in nx.find_cycle(graph))
+            raise SpecError(
+                f"workflow {self.name!r}",
+                f"the cycle of formulas {cycle}",
+                "formulas that can be put in an order",
+                "remove one of the names",
+            )
+
+    def check_names(self, who: str, formula: Formula) -> None:
+        """Refuse a formula about anything but variables, scalar quantities and other formulas.
+
+        Raises
+        ------
+        SpecError
+            If it names something else.
+        """
+        known = {*self.scalars, *self.space.names, *self.formulas}
+        for name in formula.names:
+            if name not in known:
+                raise SpecError(
+                    who,
+                    f"the name {name!r} in {formula.expression!r}",
+                    f"one of {sorted(known)}",
+                    "correct the name",
+                )
+
     @cached_property
     def graph(self) -> nx.DiGraph[str]:
         """Steps as nodes; an edge from a step to one that requires or consumes what it gives."""
@@ -174,6 +220,8 @@ class Workflow(Record):
         return self._producers[quantity][0]
 
     def unit(self, quantity: str) -> str:
+        if quantity in self.formulas:
+            return self.formulas[quantity].unit
         self.producer(quantity)
         return self._producers[quantity][1].unit or "1"
 
@@ -197,6 +245,8 @@ class Workflow(Record):
         return tuple(nx.lexicographical_topological_sort(graph))
 
     def is_scalar(self, quantity: str) -> bool:
+        if quantity in self.formulas:
+            return False
         step = self.producer(quantity)
         return any(p.name == quantity for p in (*step.produces, *step.predicts))
 

@@ -1,0 +1,30 @@
+"""Function networks with partial evaluations: ``python -m benchmarks.function_networks``."""
+
+from __future__ import annotations
+
+import sys
+from functools import partial
+
+from ._ask import PlannerPlayer
+from ._command import main
+from ._problem import Problem
+from ._problems_networks import NETWORKS
+from ._runner import Suite
+
+
+def _network(name: str, seed: int) -> Problem:
+    """The same function for every seed; seeds differ in their initial designs."""
+    return NETWORKS[name]()
+
+
+SUITE = Suite(
+    name="function_networks",
+    problems={name: partial(_network, name) for name in NETWORKS},
+    policies={
+        "planner": PlannerPlayer,
+        "planner-stops": partial(PlannerPlayer, may_stop=True),
+    },
+)
+
+if __name__ == "__main__":
+    sys.exit(main(SUITE))

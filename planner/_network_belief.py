@@ -1,0 +1,298 @@
+"""What is believed of a network of functions: data, scales, processes, and what is already known.
+
+What runs counts as measured at its believed value, so that nothing is proposed twice for the same
+information (Ginsbourger, Le Riche & Carraro 2010, "kriging believer").
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..workflow import State
+from ._network_fit import Fit, fit_group
+from ._network_graph import Learned, Network
+from ._network_kernel import LevelKernel, Levels, Matrix, Vector
+from ._network_process import GroupProcess
+
+Key = bytes
+FitCache = dict[tuple[int, bytes], Fit]
+
+_GRID = 1e9
+_NOISE_FLOOR = 1e-8
+_EXACT = 1e-3
+"""A noise below this share of a quantity's scale counts as none."""
+
+
+def keys_of(x: Matrix, columns: tuple[int, ...]) -> list[Key]:
+    """What tells designs (n, dim) apart in some columns."""
+    rows = np.ascontiguousarray(np.rint(x[:, columns] * _GRID).astype(np.int64))
+    return [row.tobytes() for row in rows]
+
+
+def due_fit(n: int) -> int:
+    """The number of data at the last scheduled fit: each up to 20, then every eighth more."""
+    due = min(n, 20)
+    while due >= 20 and int(due * 1.125) + 1 <= n:
+        due = int(due * 1.125) + 1
+    return due
+
+
+@final
+@dataclass
+class _Table:
+    """Measurements of one quantity, in the order in which they came."""
+
+    rows: list[int] = field(default_factory=list)
+    x: list[Vector] = field(default_factory=list)
+    y: list[float] = field(default_factory=list)
+    noise: list[float] = field(default_factory=list)
+
+
+@final
+class NetworkBelief:
+    """The joint belief of a network after the observations of a state.
+
+    Attributes
+    ----------
+    known
+        For each quantity, what was measured of it, by the columns that it depends on.
+    done, running
+        For each step, the designs at which it was done or runs, by all columns.
+    """
+
+    def __init__(self, network: Network, state: State, fits: FitCache) -> None:
+        self.network = network
+        self.state = state
+        self.known: dict[str, dict[Key, tuple[float, float]]] = {
+            n.quantity: {} for n in network.learned
+        }
+        self.done: dict[str, set[Key]] = {}
+        self.running: dict[str, set[Key]] = {}
+        self._tables = {n.quantity: _Table() for n in network.learned}
+        self._read(state)
+        self.scales = {n.quantity: self._scale(n.quantity) for n in network.learned}
+        self.fits: list[Fit] = []
+        self.groups: list[GroupProcess] = []
+        for number, chain in enumerate(network.groups):
+            self._add_group(number, chain, fits)
+        self._pending()
+
+    # -- reading ----------------------------------------------------------------------------------
+
+    def _read(self, state: State) -> None:
+        space = state.workflow.space
+        names = {n.quantity for n in self.network.learned}
+        everything = tuple(range(space.dim))
+        good = [o for o in state.observations if o.failure is None]
+        actions = [state.actions[o.action_id] for o in good]
+        on_design = [i for i, a in enumerate(actions) if a.target.design]
+        x = space.encode([actions[i].target.design for i in on_design])
+        whole = keys_of(x, everything)
+        columns = {n.quantity: keys_of(x, n.columns) for n in self.network.learned}
+        for row, i in enumerate(on_design):
+            self.done.setdefault(actions[i].step, set()).add(whole[row])
+            for quantity, estimate in good[i].values.items():
+                if quantity in names:
+                    self._note(quantity, row, x[row], columns[quantity][row], estimate)
+        self._designs = x
+
+    def _note(self, quantity: str, row: int, x: Vector, key: Key, estimate: object) -> None:
+        value, std = float(estimate.value), float(estimate.std)  # type: ignore[attr-defined]
+        table = self._tables[quantity]
+        table.rows.append(row)
+        table.x.append(x)
+        table.y.append(value)
+        table.noise.append(std**2)
+        total, weight = self.known[quantity].get(key, (0.0, 0.0))
+        self.known[quantity][key] = (total + value, weight + 1.0)
+
+    def _scale(self, quantity: str) -> tuple[float, float]:
+        """Location and scale for standardizing: the prior's, or the data's where there is none."""
+        prior = self.network.workflow.priors.get(quantity)
+        y = np.array(self._tables[quantity].y)
+        if prior is not None:
+            return prior.mean, prior.std
+        if not len(y):
+            return 0.0, 1.0
+        spread = float(y.std())
+        center = float(y.mean())
+        return center, spread if spread > 1e-12 * max(abs(center), 1e-290) else max(abs(center), 1.0)
+
+    # -- processes --------------------------------------------------------------------------------
+
+    def inputs(self, node: Learned, x: Matrix, parents: dict[str, Vector]) -> Matrix:
+        """Inputs (n, d) of a node's process: controls, then standardized parents."""
+        columns = [x[:, node.controls]]
+        for name in node.parents:
+            columns.append(self.standard(name, parents[name])[:, None])
+        return np.concatenate(columns, axis=1)
+
+    def standard(self, quantity: str, values: Vector) -> Vector:
+        location, scale = self.scales.get(quantity, (0.0, 1.0))
+        return (values - location) / scale
+
+    def noise(self, quantity: str) -> float:
+        """Standard deviation of the next measurement: what past ones said, else the step's own."""
+        told = [v for v in self._tables[quantity].noise]
+        if told:
+            return float(np.sqrt(np.median(told)))
+        return float(self.network.learn(quantity).step.noise.get(quantity, 0.0))
+
+    def exact(self, quantity: str) -> bool:
+        """Whether a measurement leaves no doubt worth another one at the same place."""
+        return self.noise(quantity) <= _EXACT * self.scales[quantity][1]
+
+    def count(self, quantity: str) -> int:
+        return len(self._tables[quantity].y)
+
+    @cached_property
+    def floor(self) -> float:
+        """The smallest value seen of the goal: what a design counts that must not be taken."""
+        goal = self.network.goal
+        if goal in self._tables:
+            y = np.array(self._tables[goal].y)
+            location, scale = self.scales[goal]
+            return float(y.min()) if len(y) > 1 else location - 2.0 * scale
+        seen = [v for v in self._formula_values(goal, self._designs) if np.isfinite(v)]
+        return float(min(seen, default=0.0))
+
+    def _add_group(self, number: int, chain: tuple[str, ...], fits: FitCache) -> None:
+        order: list[tuple[int, int]] = []
+        x: list[Matrix] = []
+        y: list[Vector] = []
+        noise: list[Vector] = []
+        for level, quantity in enumerate(chain):
+            node, table = self.network.learn(quantity), self._tables[quantity]
+            if not table.y:
+                continue
+            designs = np.array(table.x)
+            parents = {p: self._parent_values(p, designs) for p in node.parents}
+            scale = self.scales[quantity][1]
+            x.append(self.inputs(node, designs, parents))
+            y.append(self.standard(quantity, np.array(table.y)))
+            noise.append(np.maximum(np.array(table.noise) / scale**2, _NOISE_FLOOR))
+            order += [(row, level) for row in table.rows]
+        width = self._width(number, x)
+        if not order:
+            empty = np.zeros((0, len(width)))
+            fit = fit_group(empty, np.zeros(0, int), np.zeros(0), np.zeros(0), width, len(chain))
+            none = np.zeros(0)
+            self.fits.append(fit)
+            self.groups.append(
+                GroupProcess(fit.kernel, empty, np.zeros(0, int), none, none, fit.roughness)
+            )
+            return
+        rank = np.array(sorted(range(len(order)), key=lambda i: order[i]))
+        levels = np.array([level for _, level in order])[rank]
+        inputs, values = np.concatenate(x)[rank], np.concatenate(y)[rank]
+        variances = np.concatenate(noise)[rank]
+        due = due_fit(len(values))
+        told = (inputs[:due].tobytes(), values[:due].tobytes(), variances[:due].tobytes())
+        key = (number, b"".join(told))
+        if key not in fits:
+            fits[key] = fit_group(
+                inputs[:due], levels[:due], values[:due], variances[:due], width, len(chain)
+            )
+        fit = fits[key]
+        self.fits.append(fit)
+        self.groups.append(
+            GroupProcess(fit.kernel, inputs, levels, values, variances, fit.roughness)
+        )
+
+    def _width(self, number: int, x: list[Matrix]) -> Vector:
+        """Spans of a group's inputs: one for a control, what was seen for a parent."""
+        node = self.network.learn(self.network.groups[number][0])
+        width = np.ones(len(node.controls) + len(node.parents))
+        if x:
+            seen = np.ptp(np.concatenate(x), axis=0)
+            width[len(node.controls) :] = np.maximum(seen[len(node.controls) :], 1.0)
+        else:
+            width[len(node.controls) :] = 3.0
+        return width
+
+    def _parent_values(self, parent: str, x: Matrix) -> Vector:
+        """Measured values of a parent at designs; its mean where there is none."""
+        if parent not in self.known:
+            return self._formula_values(parent, x)
+        found = self.known[parent]
+        keys = keys_of(x, self.network.nodes[parent].columns)
+        return np.array(
+            [found[k][0] / found[k][1] if k in found else self.scales[parent][0] for k in keys]
+        )
+
+    def _formula_values(self, name: str, x: Matrix) -> Vector:
+        node = self.network.nodes[name]
+        assert not isinstance(node, Learned)
+        given = {p: self._parent_values(p, x) for p in node.parents}
+        return np.broadcast_to(node.formula(given | self.variables(x)), (len(x),)).copy()
+
+    def variables(self, x: Matrix) -> dict[str, Vector]:
+        """Variables of the space in their units, by name, at unit designs (n, dim)."""
+        space = self.network.workflow.space
+        return {v.name: v.from_unit(x[:, i]) for i, v in enumerate(space.variables)}
+
+    # -- running ----------------------------------------------------------------------------------
+
+    def _pending(self) -> None:
+        """Condition on what runs as if its believed values had been measured."""
+        space = self.network.workflow.space
+        issued = [i for i in self.state.running.values() if i.action.target.design]
+        for item in issued:
+            x = space.encode([item.action.target.design])
+            key = keys_of(x, tuple(range(space.dim)))[0]
+            self.running.setdefault(item.action.step, set()).add(key)
+            for port in self.network.workflow.step(item.action.step).produces:
+                if port.name in self.known:
+                    self._believe(port.name, x)
+
+    def _believe(self, quantity: str, x: Matrix) -> None:
+        node = self.network.learn(quantity)
+        parents = {p: self._parent_values(p, x) for p in node.parents}
+        inputs = self.inputs(node, x, parents)
+        group = self.groups[node.group]
+        mean = group.moments(inputs, node.level).mean
+        noise = max((self.noise(quantity) / self.scales[quantity][1]) ** 2, _NOISE_FLOOR)
+        levels: Levels = np.array([node.level])
+        self.groups[node.group] = group.with_data(inputs, levels, mean, np.array([noise]))
+
+    def doubting(self) -> NetworkBelief | None:
+        """The same belief with length scales as short as the data allow; None if that is no
+        different.
+        """
+        if all(f.doubt > 0.9 for f in self.fits):
+            return None
+        other = object.__new__(NetworkBelief)
+        other.__dict__.update({k: v for k, v in self.__dict__.items() if k != "floor"})
+        other.groups = [
+            GroupProcess(_shorter(f), g.x, g.levels, g.y, g.noise, g.roughness)
+            for f, g in zip(self.fits, self.groups, strict=True)
+        ]
+        return other
+
+    # -- what is known at points ------------------------------------------------------------------
+
+    def lookup(self, x: Matrix) -> dict[str, Vector]:
+        """For each quantity its measured value at unit designs (n, dim), NaN where unknown."""
+        values: dict[str, Vector] = {}
+        for node in self.network.learned:
+            found = self.known[node.quantity]
+            values[node.quantity] = np.full(len(x), np.nan)
+            if found:
+                for i, key in enumerate(keys_of(x, node.columns)):
+                    if key in found:
+                        total, weight = found[key]
+                        values[node.quantity][i] = total / weight
+        return values
+
+    def measured_designs(self) -> NDArray[np.float64]:
+        """Unit designs (n, dim) of all that was measured, repeated where it was so."""
+        return self._designs
+
+
+def _shorter(fit: Fit) -> LevelKernel:
+    return fit.kernel.shorter(fit.doubt)

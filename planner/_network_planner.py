@@ -1,0 +1,299 @@
+"""The policy ``planner`` where quantities are measured at designs: a network of functions."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import final
+
+import numpy as np
+
+from ..workflow import (
+    Alternative,
+    Decision,
+    Estimate,
+    Maximize,
+    Recommendation,
+    State,
+    Step,
+    Target,
+    Workflow,
+)
+from ._build import build_action
+from ._network_belief import FitCache, NetworkBelief, keys_of
+from ._network_forward import forward
+from ._network_graph import Network
+from ._network_kernel import Vector
+from ._network_options import Proposal, proposals
+from ._network_pool import Pool, joint_draws, make_pool
+from ._options import failed_too_often, refused_before
+from ._prices import Prices
+
+_START = 3
+_LOOKED_AT = 400
+_NOTHING = 1e-9
+_DOUBT_EVERY = 3
+
+
+@final
+@dataclass(frozen=True)
+class NetworkSettings:
+    """How the planner values what it could do.
+
+    Attributes
+    ----------
+    estimates
+        ``both``, or one alone: ``gain`` (knowledge gradient) or ``chain`` (chain index).
+    doubt
+        Whether every third decision is made with length scales as short as the data allow.
+    """
+
+    estimates: str = "both"
+    doubt: bool = True
+
+
+@final
+class NetworkPlanner:
+    """Measures what promises the largest gain per credit, by two estimates.
+
+    ``quantities`` restricts what is measured and believed (the single-source baseline sees the
+    dear test alone).
+    """
+
+    name = "planner"
+
+    def __init__(
+        self,
+        workflow: Workflow,
+        goal: Maximize,
+        quantities: tuple[str, ...] | None = None,
+        settings: NetworkSettings | None = None,
+    ) -> None:
+        self._goal = goal
+        self._settings = settings or NetworkSettings()
+        self._network = Network(workflow, goal.quantity, goal.subject_to, quantities)
+        self._fits: FitCache = {}
+        self._cached: tuple[object, NetworkBelief, Pool] | None = None
+
+    # -- looking ----------------------------------------------------------------------------------
+
+    def _look(self, state: State) -> tuple[NetworkBelief, Pool]:
+        """Belief and pool for a state; kept while nothing that matters changes."""
+        key = (id(state), len(state.observations), tuple(state.running))
+        if self._cached is None or self._cached[0] != key:
+            belief = NetworkBelief(self._network, state, self._fits)
+            self._cached = (key, belief, make_pool(belief, self._seed(state)))
+        return self._cached[1], self._cached[2]
+
+    def _seed(self, state: State) -> int:
+        told = [state.seed, 3, len(state.observations), len(state.running)]
+        return int(np.random.SeedSequence(told).generate_state(1)[0])
+
+    # -- deciding ---------------------------------------------------------------------------------
+
+    def decide(self, state: State) -> Decision:
+        """The best affordable proposal whose worker is free; else wait, or stop with the reason."""
+        belief, pool = self._look(state)
+        start = self._start(state, belief)
+        if start is not None:
+            return start
+        prices = Prices(state)
+        doubted = None
+        if self._settings.doubt and len(state.observations) % _DOUBT_EVERY == _DOUBT_EVERY - 1:
+            doubted = belief.doubting()
+        if doubted is not None:
+            pool = make_pool(doubted, self._seed(state))
+        found = proposals(
+            doubted or belief, prices, pool, self._seed(state), self._settings.estimates
+        )
+        return self._choose(state, found)
+
+    def _choose(self, state: State, found: list[Proposal]) -> Decision:
+        worth = self._goal.worth_credits
+        scale = max((abs(p.value) for p in found), default=0.0)
+        worthwhile = [
+            p
+            for p in found
+            if p.value > _NOTHING * scale and (worth is None or p.value * worth >= p.cost)
+        ]
+        blocked = unpayable = 0
+        for p in worthwhile[:_LOOKED_AT]:
+            target = self._target(p.step, p.x)
+            if refused_before(state, p.step, target) or failed_too_often(state, (p.step,), target):
+                blocked += 1
+                continue
+            if not self._payable(state, p, target):
+                unpayable += 1
+                continue
+            if state.free_worker(p.step, target) is not None:
+                return self._act(state, p, target, found)
+        return self._idle(state, found, worthwhile, unpayable)
+
+    def _target(self, step: Step, x: Vector) -> Target:
+        return Target(design=self._network.workflow.space.decode(x)[0])
+
+    def _payable(self, state: State, p: Proposal, target: Target) -> bool:
+        action = build_action(state, p.step, target)
+        limit = state.budget.hours
+        return (
+            state.affordable(state.commitment(action))
+            and p.price.credits <= state.free_credits - state.granted_credits + 1e-9
+            and (limit is None or state.now_h + p.price.hours <= limit + 1e-9)
+        )
+
+    def _act(self, state: State, p: Proposal, target: Target, found: list[Proposal]) -> Decision:
+        others = [o for o in found if o is not p][:5]
+        what = "the way to the end, beginning with" if p.whole else "knowing"
+        unit = state.workflow.unit(self._goal.quantity)
+        runner = ""
+        if others:
+            other = self._target(others[0].step, others[0].x)
+            runner = f"; next best is {others[0].quantity} at {other.label} ({others[0].index:.2g})"
+        return Decision(
+            number=state.decisions,
+            kind="act",
+            actions=(build_action(state, p.step, target),),
+            value=p.value,
+            price_credits=p.cost,
+            index=p.index,
+            reason=f"{p.step.name} at {target.label}: {what} {p.quantity} is expected to gain "
+            f"{p.value:.3g} {unit} for {p.cost:.3g} credits, {p.index:.2g} per credit{runner}",
+            alternatives=tuple(self._alternative(o) for o in others),
+            expected=self._expected(state, p),
+        )
+
+    def _alternative(self, p: Proposal) -> Alternative:
+        return Alternative(
+            label=f"{p.quantity} at {self._target(p.step, p.x).label}",
+            step=p.step.name,
+            value=p.value,
+            price_credits=p.cost,
+            index=p.index,
+        )
+
+    def _expected(self, state: State, p: Proposal) -> dict[str, Estimate]:
+        """The belief of what the step produces, where its inputs are known."""
+        belief, _ = self._look(state)
+        x = p.x[None, :]
+        known = belief.lookup(x)
+        expected: dict[str, Estimate] = {}
+        for node in self._network.learned:
+            if node.step.name != p.step.name or any(
+                q in known and np.isnan(known[q][0]) for q in node.parents
+            ):
+                continue
+            if any(q not in known for q in node.parents):
+                continue
+            inputs = belief.inputs(node, x, {q: known[q] for q in node.parents})
+            moments = belief.groups[node.group].moments(inputs, node.level)
+            location, scale = belief.scales[node.quantity]
+            expected[node.quantity] = Estimate(
+                value=location + scale * float(moments.mean[0]), std=scale * float(moments.std[0])
+            )
+        return expected
+
+    def _idle(
+        self, state: State, found: list[Proposal], worthwhile: list[Proposal], unpayable: int
+    ) -> Decision:
+        if not found:
+            reason = "nothing is left to measure within the budget"
+        elif not worthwhile:
+            best = found[0]
+            unit = state.workflow.unit(self._goal.quantity)
+            reason = (
+                f"the best that is left, {best.step.name}, would gain {best.value:.3g} {unit} "
+                f"for {best.cost:.3g} credits: not worth its price"
+            )
+        elif unpayable:
+            reason = "the budget does not pay for anything that would gain"
+        else:
+            reason = "what would gain is refused, failed too often, or its worker is busy"
+        busy = bool(state.running)
+        return Decision(
+            number=state.decisions,
+            kind="wait" if busy else "stop",
+            reason=f"waiting for {len(state.running)} running: {reason}" if busy else reason,
+            alternatives=tuple(self._alternative(p) for p in found[:5]),
+        )
+
+    # -- the start --------------------------------------------------------------------------------
+
+    def _start(self, state: State, belief: NetworkBelief) -> Decision | None:
+        """Without a prior nothing has a scale: a few spread designs are measured to the end."""
+        space = state.workflow.space
+        wanting = [
+            n
+            for n in self._network.learned
+            if n.quantity not in state.workflow.priors and belief.count(n.quantity) < _START
+        ]
+        if not wanting:
+            return None
+        fixed = space.pool()
+        designs = space.sobol(16, seed=state.seed) if fixed is None else fixed[: 16 * 64 : 64]
+        designs = designs[space.allows(designs)]
+        for x in designs:
+            for node in self._network.learned:
+                decision = self._begin(state, belief, node.quantity, x, wanting)
+                if decision is not None:
+                    return decision
+        return None
+
+    def _begin(
+        self, state: State, belief: NetworkBelief, quantity: str, x: Vector, wanting: list[object]
+    ) -> Decision | None:
+        node = self._network.learn(quantity)
+        if node not in wanting:
+            return None
+        at = x[None, :]
+        target = self._target(node.step, x)
+        known = belief.lookup(at)
+        if not np.isnan(known[quantity][0]) or any(
+            q in known and np.isnan(known[q][0]) for q in node.parents
+        ):
+            return None
+        chain = state.workflow.open_steps(node.step, target, state.inventory)
+        chain = tuple(s for s in chain if not self._already(belief, s, at))
+        if not chain:
+            return None
+        step = chain[0]
+        whole = keys_of(at, tuple(range(len(x))))[0]
+        if any(whole in belief.running.get(s.name, set()) for s in (*chain, node.step)):
+            return None
+        if refused_before(state, step, target) or failed_too_often(state, chain, target):
+            return None
+        action = build_action(state, step, target)
+        if (
+            not state.affordable(state.commitment(action))
+            or state.free_worker(step, target) is None
+        ):
+            return None
+        return Decision(
+            number=state.decisions,
+            kind="act",
+            actions=(action,),
+            price_credits=step.cost_credits.expected(),
+            reason=f"{step.name} at {target.label}: to learn the scale of {quantity}, "
+            "for which there is no prior",
+        )
+
+    def _already(self, belief: NetworkBelief, step: Step, at: object) -> bool:
+        made = [n for n in self._network.learned if n.step.name == step.name]
+        known = belief.lookup(at)  # type: ignore[arg-type]
+        return bool(made) and not any(np.isnan(known[n.quantity][0]) for n in made)
+
+    # -- the answer -------------------------------------------------------------------------------
+
+    def recommend(self, state: State) -> Recommendation:
+        """The design with the largest believed value of the goal."""
+        belief, pool = self._look(state)
+        row = pool.best
+        x = pool.x[row : row + 1]
+        known = belief.lookup(x)
+        reach = forward(belief, x, known, joint_draws(belief, self._seed(state), 64))
+        mean = float(reach.mean.mean())
+        std = float(np.sqrt((reach.std**2).mean() + reach.mean.var()))
+        return Recommendation(
+            goal=self._goal,
+            design=state.workflow.space.decode(x[0])[0],
+            estimate=Estimate(value=mean, std=std),
+            unit=state.workflow.unit(self._goal.quantity),
+        )

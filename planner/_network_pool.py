@@ -1,0 +1,267 @@
+"""The designs that a decision looks at: spread, half-done, near the best, and climbed to."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import final
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.optimize import minimize
+from scipy.special import ndtr
+
+from ._network_belief import NetworkBelief
+from ._network_forward import Block, Reach, balanced_draws, forward, improvement
+from ._network_kernel import Matrix, Vector
+
+_WIDE = 256
+_KEPT = 224
+_MIXED = 192
+_CLIMB_DRAWS = 8
+_ITERATIONS = 14
+Known = dict[str, Vector]
+
+
+@final
+@dataclass(frozen=True)
+class Pool:
+    """Points x (N, dim) of the unit cube, with what was measured there.
+
+    ``mean`` and ``std`` (N,) are those of the believed end; ``best`` is the point with the largest
+    mean.
+    """
+
+    x: Matrix
+    known: Known
+    mean: Vector
+    std: Vector
+
+    @property
+    def best(self) -> int:
+        return int(self.mean.argmax())
+
+
+def make_pool(belief: NetworkBelief, seed: int) -> Pool:
+    """Points for one decision; pure: the same belief and seed give the same points."""
+    space = belief.network.workflow.space
+    rng = np.random.default_rng([seed, 5])
+    fixed = space.pool()
+    if fixed is not None:
+        return _from_candidates(belief, fixed, rng, seed)
+    measured = np.unique(belief.measured_designs(), axis=0)
+    wide = space.sobol(_WIDE, seed=seed % 2**31) if space.dim else np.zeros((1, 0))
+    blocks = [wide, measured, _mixed(belief, measured, rng)]
+    first = screen(belief, _allowed(belief, np.concatenate(blocks)), seed)
+    near = _around(belief, first, rng)
+    first = joined(first, screen(belief, _allowed(belief, near), seed))
+    climbed = _allowed(belief, _climb_all(belief, first, seed))
+    return best_of(joined(first, screen(belief, climbed, seed)), _KEPT + len(climbed))
+
+
+def _allowed(belief: NetworkBelief, x: Matrix) -> Matrix:
+    """Points snapped to values that exist, without those that cannot be made."""
+    space = belief.network.workflow.space
+    snapped = space.snap(x)
+    return snapped[space.allows(snapped)]
+
+
+def _from_candidates(
+    belief: NetworkBelief, fixed: Matrix, rng: np.random.Generator, seed: int
+) -> Pool:
+    """The most promising of a list of candidates."""
+    pool = screen(belief, fixed, seed)
+    return best_of(pool, _KEPT + 64, rng.permutation(len(fixed))[:64])
+
+
+def screen(belief: NetworkBelief, x: Matrix, seed: int) -> Pool:
+    """Believed end at points."""
+    known = belief.lookup(x)
+    reach = forward(belief, x, known, joint_draws(belief, seed))
+    mean = reach.mean.mean((1, 2))
+    variance = (reach.std**2).mean((1, 2)) + reach.mean.var((1, 2))
+    return Pool(x, known, mean, np.sqrt(variance))
+
+
+def joint_draws(belief: NetworkBelief, seed: int, count: int = 16) -> dict[str, Block]:
+    """Draws for everything on the path but the end."""
+    network = belief.network
+    names = tuple(
+        n.quantity
+        for n in network.learned
+        if n.quantity in network.path and n.quantity != network.end
+    )
+    return {q: v[None, None, :] for q, v in balanced_draws(count, names, seed % 2**31).items()}
+
+
+def joined(first: Pool, second: Pool) -> Pool:
+    """Both pools as one."""
+    return Pool(
+        np.concatenate([first.x, second.x]),
+        {q: np.concatenate([v, second.known[q]]) for q, v in first.known.items()},
+        np.concatenate([first.mean, second.mean]),
+        np.concatenate([first.std, second.std]),
+    )
+
+
+def taken(pool: Pool, rows: NDArray[np.int64]) -> Pool:
+    """Some points of a pool."""
+    known = {q: v[rows] for q, v in pool.known.items()}
+    return Pool(pool.x[rows], known, pool.mean[rows], pool.std[rows])
+
+
+def best_of(pool: Pool, count: int, always: NDArray[np.int64] | None = None) -> Pool:
+    """The most promising points: by mean, by optimism and by expected improvement."""
+    if len(pool.x) <= count:
+        return pool
+    scores = (
+        pool.mean,
+        pool.mean + 2.5 * pool.std,
+        improvement(pool.mean, pool.std, float(pool.mean.max())),
+    )
+    ranks = [np.argsort(-s, kind="stable") for s in scores]
+    order = np.array(ranks).T.ravel()
+    if always is not None:
+        order = np.concatenate([always, order])
+    _, first = np.unique(order, return_index=True)
+    rows = order[np.sort(first)][:count]
+    return taken(pool, rows)
+
+
+def _mixed(belief: NetworkBelief, measured: Matrix, rng: np.random.Generator) -> Matrix:
+    """Designs that take the columns of different branches from different measured designs.
+
+    A step with several parents can be done on any combination of them that exists.
+    """
+    network = belief.network
+    splits = [n for n in network.nodes.values() if len(n.parents) > 1]
+    if len(measured) < 2 or not splits:
+        return np.zeros((0, measured.shape[1]))
+    base = measured[rng.integers(len(measured), size=_MIXED)]
+    for node in splits:
+        for parent in node.parents[1:]:
+            columns = list(network.nodes[parent].columns)
+            donors = measured[rng.integers(len(measured), size=_MIXED)]
+            base[:, columns] = donors[:, columns]
+    return base
+
+
+def _around(belief: NetworkBelief, pool: Pool, rng: np.random.Generator) -> Matrix:
+    """Points near the best few, some with only the columns of unmeasured steps changed."""
+    top = np.argsort(-pool.mean, kind="stable")[:6]
+    centres = np.repeat(pool.x[top], 12, axis=0)
+    width = np.exp(rng.uniform(np.log(0.01), np.log(0.2), (len(centres), 1)))
+    moved = np.clip(centres + width * rng.standard_normal(centres.shape), 0.0, 1.0)
+    late = _late_columns(belief)
+    kept = np.repeat(pool.x[top], 8, axis=0)
+    if late:
+        kept[:, late] = rng.random((len(kept), len(late)))
+        return np.concatenate([moved, kept])
+    return moved
+
+
+def _late_columns(belief: NetworkBelief) -> list[int]:
+    """Columns that do not belong to the first steps."""
+    early: set[int] = set()
+    for node in belief.network.learned:
+        if not node.parents:
+            early |= set(node.columns)
+    return [c for c in range(belief.network.workflow.space.dim) if c not in early]
+
+
+# -- climbing ---------------------------------------------------------------------------------------
+
+
+def _climb_all(belief: NetworkBelief, pool: Pool, seed: int) -> Matrix:
+    """Local optima of the mean and of the expected improvement."""
+    best = float(pool.mean.max())
+    gain = improvement(pool.mean, pool.std, best)
+    by_mean = spread_rows(pool.x, pool.mean, 4)
+    by_gain = spread_rows(pool.x, gain, 8)
+    found = [
+        climb(belief, taken(pool, by_mean), seed, None),
+        climb(belief, taken(pool, by_gain), seed, best),
+    ]
+    return np.concatenate(found)
+
+
+def spread_rows(x: Matrix, score: Vector, count: int, apart: float = 0.05) -> NDArray[np.int64]:
+    """The best rows that do not lie close together."""
+    rows: list[int] = []
+    for i in np.argsort(-score, kind="stable")[: 40 * count]:
+        if all(np.abs(x[i] - x[j]).max() > apart for j in rows):
+            rows.append(int(i))
+        if len(rows) == count:
+            break
+    return np.array(rows, dtype=np.int64)
+
+
+def climb(belief: NetworkBelief, start: Pool, seed: int, best: float | None) -> Matrix:
+    """Climb from each start (B, dim) by L-BFGS on exact slopes; returns the points reached.
+
+    Climbs the mean of the end, or with ``best`` the log of its expected improvement on that. What
+    was measured at a start stays known: only columns it does not depend on move.
+    """
+    if not len(start.x) or not start.x.shape[1]:
+        return start.x
+    draws = joint_draws(belief, seed, _CLIMB_DRAWS)
+    free = np.ones_like(start.x, dtype=bool)
+    for node in belief.network.learned:
+        done = ~np.isnan(start.known[node.quantity])
+        free[np.ix_(done, list(node.columns))] = False
+    if not free.any():
+        return start.x
+    objective = _objective(belief, start, draws, best, free)
+    result = minimize(
+        objective,
+        start.x[free],
+        jac=True,
+        method="L-BFGS-B",
+        bounds=[(0.0, 1.0)] * int(free.sum()),
+        options={"maxiter": _ITERATIONS, "maxfun": _ITERATIONS + 4},
+    )
+    reached = start.x.copy()
+    reached[free] = result.x
+    return reached
+
+
+def _objective(
+    belief: NetworkBelief,
+    start: Pool,
+    draws: dict[str, Block],
+    best: float | None,
+    free: NDArray[np.bool_],
+) -> Callable[[Vector], tuple[float, Vector]]:
+    scale = max(float(np.median(start.std)), 1e-12 * max(abs(float(start.mean.max())), 1e-290))
+    soft = 0.02 * scale if belief.network.end in belief.network.workflow.formulas else 0.0
+
+    def value(flat: Vector) -> tuple[float, Vector]:
+        x = start.x.copy()
+        x[free] = flat
+        reach = forward(belief, x, start.known, draws, slopes=True)
+        if best is None:
+            height, slope = _mean_and_slope(reach, scale)
+        else:
+            height, slope = _log_gain_and_slope(reach, best, soft, scale)
+        slope = np.nan_to_num(slope, nan=0.0, posinf=0.0, neginf=0.0)
+        return -float(np.sum(np.nan_to_num(height))), -slope[free]
+
+    return value
+
+
+def _mean_and_slope(reach: Reach, scale: float) -> tuple[Vector, Matrix]:
+    assert reach.mean_slope is not None
+    return reach.mean.mean((1, 2)) / scale, reach.mean_slope.mean((1, 2)) / scale
+
+
+def _log_gain_and_slope(
+    reach: Reach, best: float, soft: float, scale: float
+) -> tuple[Vector, Matrix]:
+    assert reach.mean_slope is not None and reach.std_slope is not None
+    std = np.sqrt(reach.std**2 + soft**2)
+    gain = improvement(reach.mean, std, best).mean((1, 2))
+    u = np.clip((reach.mean - best) / np.maximum(std, 1e-300), -38.0, 38.0)
+    density = np.exp(-0.5 * u**2) / np.sqrt(2.0 * np.pi)
+    bend = ndtr(u)[..., None] * reach.mean_slope + density[..., None] * reach.std_slope
+    floor = 1e-12 * scale
+    return np.log(gain + floor), bend.mean((1, 2)) / (gain + floor)[:, None]

@@ -1,0 +1,166 @@
+"""The posterior of one group of quantities: exact Gaussian process, with slopes for climbing."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import final
+
+import numpy as np
+from scipy.linalg import LinAlgError, cholesky, solve_triangular
+
+from ._network_kernel import MEAN_VARIANCE, LevelKernel, Levels, Matrix, Vector, matern
+
+_CHUNK = 16_384
+_MIN_VARIANCE = 1e-14
+
+
+@final
+@dataclass(frozen=True)
+class Moments:
+    """Posterior mean and standard deviation (n,), and their slopes (n, d) where asked for."""
+
+    mean: Vector
+    std: Vector
+    mean_slope: Matrix
+    std_slope: Matrix
+
+
+def factor(covariance: Matrix) -> Matrix:
+    """Lower Cholesky factor; the diagonal grows until the matrix is positive definite."""
+    jitter = 0.0
+    scale = float(np.mean(np.diag(covariance)))
+    while True:
+        try:
+            return cholesky(
+                covariance + jitter * np.eye(len(covariance)), lower=True, check_finite=False
+            )
+        except LinAlgError:
+            jitter = max(10.0 * jitter, 1e-10 * scale)
+
+
+@final
+class GroupProcess:
+    """A zero-mean process over (input, level), observed with noise.
+
+    Parameters
+    ----------
+    kernel
+        Prior covariance, in standardized units.
+    x, levels, y, noise
+        Inputs (n, d), levels (n,), values (n,) and noise variances (n,).
+    roughness
+        Shape (L,): variance of what no smooth function explains. It belongs to the function, not
+        to the measurement: a value that was measured keeps it, and a new one adds to it.
+    """
+
+    def __init__(
+        self,
+        kernel: LevelKernel,
+        x: Matrix,
+        levels: Levels,
+        y: Vector,
+        noise: Vector,
+        roughness: Vector,
+    ) -> None:
+        self.kernel = kernel
+        self.x, self.levels, self.y, self.noise = x, levels, y, noise
+        self.roughness = roughness
+        if len(y):
+            covariance = kernel(x, levels, x, levels)
+            covariance[np.diag_indices(len(y))] += noise + roughness[levels]
+            lower = factor(covariance)
+            self._inverse = solve_triangular(lower, np.eye(len(y)), lower=True, check_finite=False)
+            self._weights = self._inverse.T @ (self._inverse @ y)
+
+    def with_data(self, x: Matrix, levels: Levels, y: Vector, noise: Vector) -> GroupProcess:
+        """The process after more measurements, with the same kernel."""
+        return GroupProcess(
+            self.kernel,
+            np.concatenate([self.x, x]),
+            np.concatenate([self.levels, levels]),
+            np.concatenate([self.y, y]),
+            np.concatenate([self.noise, noise]),
+            self.roughness,
+        )
+
+    def moments(self, z: Matrix, level: int, slopes: bool = False) -> Moments:
+        """Posterior moments of one level at z (m, d)."""
+        if slopes:
+            return self._moments(z, level, True)
+        parts = [
+            self._moments(z[i : i + _CHUNK], level, False) for i in range(0, len(z), _CHUNK)
+        ] or [self._moments(z, level, False)]
+        if len(parts) == 1:
+            return parts[0]
+        none = np.zeros((0, z.shape[1]))
+        mean, std = (np.concatenate([getattr(p, k) for p in parts]) for k in ("mean", "std"))
+        return Moments(mean, std, none, none)
+
+    def _moments(self, z: Matrix, level: int, slopes: bool) -> Moments:
+        prior = self.kernel.prior_variance(level)
+        rough = self.roughness[level]
+        none = np.zeros((0, z.shape[1]))
+        if not len(self.y):
+            flat = np.zeros_like(z) if slopes else none
+            return Moments(np.zeros(len(z)), np.full(len(z), np.sqrt(prior + rough)), flat, flat)
+        cross = self.kernel(z, np.full(len(z), level), self.x, self.levels)
+        half = cross @ self._inverse.T
+        variance = np.maximum(prior - np.einsum("ij,ij->i", half, half), _MIN_VARIANCE) + rough
+        mean, std = cross @ self._weights, np.sqrt(variance)
+        if not slopes:
+            return Moments(mean, std, none, none)
+        full = half @ self._inverse
+        mean_slope, variance_slope = np.zeros_like(z), np.zeros_like(z)
+        for m in range(level + 1):
+            share = self.kernel.shares[level, m] * self.kernel.shares[self.levels, m]
+            if not share.any():
+                continue
+            _, bend = matern(z, self.x, self.kernel.lengthscales[m])
+            bend *= self.kernel.variances[m] * share
+            scale = self.kernel.lengthscales[m] ** 2
+            mean_slope -= _pull(bend * self._weights, z, self.x) / scale
+            variance_slope += 2.0 * _pull(bend * full, z, self.x) / scale
+        return Moments(mean, std, mean_slope, variance_slope / (2.0 * std[:, None]))
+
+    def covariance(self, z: Matrix, level: int, other: Matrix, level_other: int) -> Matrix:
+        """Posterior covariance (m, k) of level ``level`` at z with ``level_other`` at other."""
+        a, b = np.full(len(z), level), np.full(len(other), level_other)
+        prior = self.kernel(z, a, other, b)
+        if level == level_other and self.roughness[level] > 0.0:
+            prior += self.roughness[level] * (cdist_zero(z, other))
+        if not len(self.y):
+            return prior
+        left = self.kernel(z, a, self.x, self.levels) @ self._inverse.T
+        right = self.kernel(other, b, self.x, self.levels) @ self._inverse.T
+        return prior - left @ right.T
+
+    def paired(self, z: Matrix, level: int, level_other: int) -> Vector:
+        """Posterior covariance (m,) of two levels, both at z (m, d)."""
+        shares = self.kernel.shares
+        prior = shares[level] * shares[level_other] * (self.kernel.variances + MEAN_VARIANCE)
+        flat = np.full(len(z), float(prior.sum()))
+        if level == level_other:
+            flat += self.roughness[level]
+        if not len(self.y):
+            return flat
+        left = self.kernel(z, np.full(len(z), level), self.x, self.levels) @ self._inverse.T
+        right = self.kernel(z, np.full(len(z), level_other), self.x, self.levels) @ self._inverse.T
+        return flat - np.einsum("ij,ij->i", left, right)
+
+    def leave_one_out(self) -> Vector:
+        """Standardized leave-one-out residuals (n,) (Rasmussen & Williams 2006, eq. 5.12)."""
+        precision = np.einsum("ij,ij->j", self._inverse, self._inverse)
+        return self._weights / np.sqrt(precision)
+
+
+def cdist_zero(x: Matrix, z: Matrix) -> Matrix:
+    """One where two inputs are the same, else zero."""
+    same = np.ones((len(x), len(z)), dtype=bool)
+    for i in range(x.shape[1]):
+        same &= np.abs(x[:, i, None] - z[None, :, i]) < 1e-9
+    return same.astype(np.float64)
+
+
+def _pull(weights: Matrix, z: Matrix, x: Matrix) -> Matrix:
+    """Sum over data a of ``weights[i, a] * (z[i] - x[a])``, shape (m, d)."""
+    return weights.sum(1)[:, None] * z - weights @ x
