@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from ..workflow import Design, Estimate, Grid, Place, State, Workflow, place_of
+from ..workflow import Design, Estimate, Grid, Place, State, Step, Workflow, place_of
 from ._belief import Belief
 from ._node import Data
 
@@ -66,3 +66,22 @@ def belief_from(state: State, quantities: Sequence[str], quick: bool = False) ->
             },
         )
     return Belief(state.workflow, quantities, data, grids, quick)
+
+
+def measurement_noise(belief: Belief, quantity: str) -> float:
+    """Standard deviation of the next measurement: what past ones said, else the step's own."""
+    step = belief.workflow.producer(quantity)
+    data = belief.data.get(quantity)
+    if data is not None and len(data.y):
+        return float(np.sqrt(np.median(data.noise)))
+    return float(step.noise.get(quantity, 0.0) / np.sqrt(_positions(belief.workflow, step)))
+
+
+def _positions(workflow: Workflow, step: Step) -> int:
+    """Positions behind one estimate of a step that reduces a positions step's arrays."""
+    counts = [
+        producer.batch
+        for port in step.consumes
+        if (producer := workflow.producer(port.name)).acts_on == "positions"
+    ]
+    return max(counts, default=1)

@@ -15,6 +15,7 @@ import numpy as np
 
 from ..workflow import (
     Explore,
+    Formula,
     Goal,
     LocateBoundary,
     Maximize,
@@ -28,7 +29,7 @@ from ._kernels import plausible_kernel
 from ._worlds import crossings
 
 _FEATURES = 384
-_THEORY_FACTOR = 0.9
+_BEST_THEORY = 0.9
 _SEARCH = 1024
 _LINE = 201
 
@@ -77,8 +78,8 @@ class PossibleWorld:
     seed
         The same belief and seed give the same world.
 
-    A theory that nobody has simulated yet is drawn as good a source as the prior takes it for: its
-    correlation with the next dearer source is 0.9.
+    A theory that nobody has simulated yet may be good or not: its correlation with the next dearer
+    source is drawn between 0 and 0.9.
     """
 
     def __init__(self, belief: Belief, goal: Goal, seed: int) -> None:
@@ -89,6 +90,8 @@ class PossibleWorld:
     def at(self, quantity: str, x: Matrix) -> Vector:
         """Values (n,) of a quantity at unit designs (n, dim), in its unit."""
         belief = self.belief
+        if quantity in belief.workflow.formulas:
+            return self._known(belief.workflow.formulas[quantity], x)
         location, scale = belief.scale_of(quantity)
         if belief.is_theory(quantity):
             if quantity in belief.grids:
@@ -101,6 +104,17 @@ class PossibleWorld:
         h = np.column_stack([np.ones(len(x)), *[standard[r] for r in node.regressors]])
         z = np.column_stack([x[:, node.controls], *[standard[p] for p in node.parents]])
         return location + scale * (h @ beta + path(z))
+
+    def _known(self, formula: Formula, x: Matrix) -> Vector:
+        """A formula's values (n,) at unit designs (n, dim)."""
+        space = self.belief.workflow.space
+        given: dict[str, Vector] = {
+            v.name: v.from_unit(x[:, i])
+            for i, v in enumerate(space.variables)
+            if v.name in formula.names
+        }
+        given |= {n: self.at(n, x) for n in formula.names if n not in given}
+        return np.broadcast_to(formula(given), (len(x),)).astype(np.float64)
 
     def _standard(self, quantity: str, x: Matrix) -> Vector:
         location, scale = self.belief.scale_of(quantity)
@@ -134,11 +148,12 @@ class PossibleWorld:
         """A theory's predictions (n,) in standard units: its share of the next dearer source."""
         belief = self.belief
         rng = np.random.default_rng([self.seed, 78, belief.quantities.index(quantity)])
-        kernel = default_kernel(x.shape[1], 1.0 - _THEORY_FACTOR**2)
+        factor = rng.uniform(0.0, _BEST_THEORY)
+        kernel = default_kernel(x.shape[1], 1.0 - factor**2)
         own = draw_path(kernel, x[:0], np.zeros(0), np.zeros(0), rng)
         dearer = [q for q in belief.quantities if quantity in belief.workflow.cheaper(q)]
         shared = self._standard(dearer[0], x) if dearer else np.zeros(len(x))
-        return _THEORY_FACTOR * shared + own(x)
+        return factor * shared + own(x)
 
     # -- the answer -------------------------------------------------------------------------------
 
@@ -146,19 +161,39 @@ class PossibleWorld:
     def _landscape(self) -> tuple[float, float, float]:
         """Largest value, median and spread of the goal's quantity over the space."""
         space, quantity = self.belief.workflow.space, self.goal.quantity
-        points = space.sobol(_SEARCH, seed=0)
-        values = self.at(quantity, points)
-        median, spread = float(np.median(values)), float(values.std())
+        fixed = space.pool()
+        points = space.sobol(_SEARCH, seed=0) if fixed is None else fixed
+        points = points[space.allows(points)] if fixed is None else points
+        values = self._objective(points)
+        median, spread = float(np.median(values)), float(self.at(quantity, points).std())
+        if fixed is not None:
+            return float(values.max()), median, spread
         rng = np.random.default_rng([self.seed, 79])
         best = points[np.argsort(-values)[:6]]
         for width in (0.06, 0.02, 0.007):
             near = np.clip(
                 np.repeat(best, 24, axis=0) + width * rng.standard_normal((144, space.dim)), 0, 1
             )
-            near = np.concatenate([best, space.encode(space.decode(near))])
-            found = self.at(quantity, near)
+            near = space.encode(space.decode(near))
+            near = np.concatenate([best, near[space.allows(near)]])
+            found = self._objective(near)
             best = near[np.argsort(-found)[:6]]
-        return float(self.at(quantity, best).max()), median, spread
+        return float(self._objective(best).max()), median, spread
+
+    def _objective(self, x: Matrix) -> Vector:
+        """The goal's quantity (n,); the worst there is where one of the goal's conditions fails."""
+        values = self.at(self.goal.quantity, x)
+        values = np.where(np.isfinite(values), values, np.inf)
+        worst = float(np.min(values, initial=np.inf))
+        keep = np.isfinite(values)
+        for guard in self.goal.subject_to if isinstance(self.goal, Maximize) else ():
+            keep &= self._known(guard, x) > 0.5
+        return np.where(keep, values, self._worst if np.isfinite(worst) else 0.0)
+
+    @cached_property
+    def _worst(self) -> float:
+        values = self.at(self.goal.quantity, self.belief.workflow.space.sobol(256, seed=1))
+        return float(np.min(values[np.isfinite(values)], initial=0.0))
 
     def score(self, found: Recommendation) -> Score:
         """A recommendation held against this world, as a :class:`Truth` would.
@@ -173,7 +208,7 @@ class PossibleWorld:
         match goal:
             case Maximize(over="designs"):
                 x = space.encode([found.design])
-                value = float(self.at(goal.quantity, x)[0])
+                value = float(self._objective(x)[0])
                 return Score(true_value=value, best=max(best, value), baseline=median)
             case Explore():
                 return Score(true_value=found.estimate.value, best=0.0, baseline=spread)

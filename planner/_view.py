@@ -18,11 +18,10 @@ from ..workflow import (
     Maximize,
     Recommendation,
     State,
-    Step,
     Target,
 )
 from ._belief import Belief
-from ._evidence import belief_from
+from ._evidence import belief_from, measurement_noise
 from ._gp import Matrix
 from ._pool import (
     Site,
@@ -69,21 +68,7 @@ class View:
 
     def noise(self, quantity: str) -> float:
         """Standard deviation of the next measurement: what past ones said, else the step's own."""
-        step = self.state.workflow.producer(quantity)
-        declared = step.noise.get(quantity, 0.0) / np.sqrt(self._positions(step))
-        data = self.belief.data.get(quantity)
-        if data is None or not len(data.y):
-            return float(declared)
-        return float(np.sqrt(np.median(data.noise)))
-
-    def _positions(self, step: Step) -> int:
-        """Positions behind one estimate of a step that reduces a positions step's arrays."""
-        counts = [
-            producer.batch
-            for port in step.consumes
-            if (producer := self.state.workflow.producer(port.name)).acts_on == "positions"
-        ]
-        return max(counts, default=1)
+        return measurement_noise(self.belief, quantity)
 
     def probe(self, quantity: str, row: int) -> Probe:
         return Probe(quantity, row, self.noise(quantity))
