@@ -26,6 +26,7 @@ from ._worlds import Worlds
 WORLDS = 384
 _SOURCE_FACTOR, _SOURCE_FACTOR_STD = 0.9, 0.3
 _MIN_VARIANCE = 1e-6
+_QUICK_FEATURES = 192
 
 
 @final
@@ -45,6 +46,7 @@ class Belief:
         self.data = data
         self.grids = grids
         self._fit_kernel = quick_kernel if quick else fit_kernel
+        self._features = _QUICK_FEATURES if quick else None
         self._nodes: dict[str, Node] = {}
 
     # -- structure --------------------------------------------------------------------------------
@@ -240,5 +242,5 @@ class Belief:
         if node.parents:
             wide = np.broadcast_to(z, (count, *z.shape))
             z = np.concatenate([wide, *[standard[p][..., None] for p in node.parents]], axis=-1)
-        paths = node.process.paths(z, residuals, rng)
+        paths = node.process.paths(z, residuals, rng, self._features)
         return node.location + node.scale * (trend + paths)
