@@ -13,7 +13,7 @@ from ._figures import BeliefView, Picture
 from ._history import History
 from ._report_tables import decision_rows, failure_rows, quality_rows, session_rows
 from ._run_folder import write_atomically
-from ._summary import dose_text
+from ._summary import dose_text, leftover_rows
 from ._wording import amount, design_text, goal_text, hours_text, percent, with_error
 
 
@@ -183,4 +183,6 @@ def _facts(state: State, summary: Mapping[str, Any]) -> list[dict[str, str]]:
         )
     if summary.get("gain") is not None:
         facts.append(("of what effort can gain", percent(summary["gain"])))
+    if summary.get("left_on_the_table"):
+        facts += leftover_rows(summary)
     return [{"label": label, "value": value} for label, value in facts]

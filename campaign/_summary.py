@@ -14,7 +14,7 @@ from rich.table import Table
 from ..workflow import Estimate, Event, Goal, Level, Recommendation, Score, State, Target
 from ._history import History
 from ._run_folder import write_atomically
-from ._wording import amount, design_text, goal_text, hours_text, with_error
+from ._wording import amount, design_text, goal_text, hours_text, pretty_unit, with_error
 
 _GOAL: TypeAdapter[Goal] = TypeAdapter(Goal)
 
@@ -118,6 +118,8 @@ def _rows(summary: Mapping[str, Any]) -> list[tuple[str, str]]:
     ]
     if summary.get("failures"):
         rows.append(("failures", f"{summary['failures']}"))
+    if summary.get("left_on_the_table"):
+        rows += leftover_rows(summary)
     rows.append(
         ("ended because", summary["stop_reason"] or "it was interrupted; resume it to go on")
     )
@@ -134,3 +136,18 @@ def dose_text(dose: Mapping[str, Any]) -> str:
     """``12 of 30 e/Å² on S001 pad 2``."""
     limit = "" if dose["limit"] is None else f" of {amount(dose['limit'])}"
     return f"{amount(dose['e_per_A2'])}{limit} e/Å² on {dose['at']}"
+
+
+def leftover_rows(summary: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """What was left on the table, as believed: how much, and what would have come next."""
+    left, found = summary["left_on_the_table"], summary["recommendation"]
+    unit = pretty_unit(found["unit"])
+    low, high = (amount(left["spread"][end]) for end in ("low", "high"))
+    text = f"{amount(left['expected'])} ({low}–{high}) {unit}".strip()
+    rows = [("still to be gained", f"{text}, as believed")]
+    option = left["option"]
+    if option is not None:
+        gain = f"{amount(option['value'])} {unit}".strip()
+        price = f"{amount(option['price_credits'])} credits"
+        rows.append(("next would have been", f"{option['label']}: {gain} for {price}"))
+    return rows

@@ -7,6 +7,7 @@ from ._belief import Belief
 from ._evidence import belief_from, relevant_quantities
 from ._forecast import Forecast, Spread, forecasts
 from ._hierarchy import HierarchicalPlanner
+from ._leftover import Leftover, left_on_the_table
 from ._planner import Planner
 from ._policies import make_policy, policy_names
 from ._position_search import PositionSearch
@@ -18,7 +19,7 @@ from ._rehearsal import (
     Playthrough,
     RehearsalTask,
     contenders,
-    possible_world,
+    possible_worlds,
     rehearse,
     tasks_for,
 )
@@ -35,6 +36,7 @@ __all__ = [
     "FixedWorkflow",
     "Forecast",
     "HierarchicalPlanner",
+    "Leftover",
     "Objective",
     "Planner",
     "PlannerSettings",
@@ -53,10 +55,11 @@ __all__ = [
     "belief_from",
     "contenders",
     "forecasts",
+    "left_on_the_table",
     "make_policy",
     "make_view",
     "policy_names",
-    "possible_world",
+    "possible_worlds",
     "recommend_from",
     "rehearse",
     "relevant_quantities",

@@ -28,9 +28,9 @@ from ._gp import Matern52, Matrix, Process, Vector, default_kernel
 from ._kernels import plausible_kernel
 from ._worlds import crossings
 
-_FEATURES = 384
+_FEATURES = 256
 _BEST_THEORY = 0.9
-_SEARCH = 1024
+_SEARCH = 512
 _LINE = 201
 
 
@@ -174,7 +174,7 @@ class PossibleWorld:
             near = np.clip(
                 np.repeat(best, 24, axis=0) + width * rng.standard_normal((144, space.dim)), 0, 1
             )
-            near = space.encode(space.decode(near))
+            near = space.snap(near)
             near = np.concatenate([best, near[space.allows(near)]])
             found = self._objective(near)
             best = near[np.argsort(-found)[:6]]

@@ -116,8 +116,8 @@ def contenders(goal: Goal, names: Sequence[str] | None = None) -> tuple[Contende
     return tuple(Contender(label=n, policy=n, settings=light) for n in names or known)
 
 
-def possible_world(state: State, seed: int) -> PossibleWorld:
-    """World number ``seed`` that is possible after all that a state has seen.
+def possible_worlds(state: State, seeds: Iterable[int]) -> list[PossibleWorld]:
+    """Worlds, by number, that are possible after all that a state has seen.
 
     Raises
     ------
@@ -135,12 +135,13 @@ def possible_world(state: State, seed: int) -> PossibleWorld:
     guards = goal.subject_to if isinstance(goal, Maximize) else ()
     names = (goal.quantity, *(n for g in guards for n in g.names))
     quantities = [q for q in closure(state.workflow, names) if q not in state.workflow.formulas]
-    return PossibleWorld(belief_from(state, quantities, quick=True), goal, seed)
+    belief = belief_from(state, quantities, quick=True)
+    return [PossibleWorld(belief, goal, seed) for seed in seeds]
 
 
 def rehearse(task: RehearsalTask) -> Playthrough:
     """Play one contender to its end in one world. Pure: the task's state is left as it was."""
-    world = possible_world(task.state, task.world)
+    (world,) = possible_worlds(task.state, [task.world])
     policy = make_policy(
         task.contender.policy, task.state.workflow, task.state.goal, task.contender.settings
     )

@@ -27,10 +27,11 @@ from probewise.planner import (
     Spread,
     contenders,
     forecasts,
-    possible_world,
+    possible_worlds,
     rehearse,
     tasks_for,
 )
+from probewise.planner._possible_world import PossibleWorld
 from probewise.planner._rehearsal import RehearsalTask, branched
 from probewise.planner._world_worker import WorldWorker
 from probewise.workflow import (
@@ -48,6 +49,12 @@ from probewise.workflow import (
 )
 
 GOAL = Maximize(quantity="height")
+
+
+def possible_world(state: State, seed: int) -> PossibleWorld:
+    return possible_worlds(state, [seed])[0]
+
+
 LIGHT = PlannerSettings(worlds=32, space_points=12, local_points=8, libraries=3, quick_fit=True)
 
 
@@ -78,7 +85,7 @@ def test_a_world_is_a_function_and_honours_what_was_measured() -> None:
 
 def test_worlds_spread_as_the_belief_does_and_more_where_nothing_was_measured() -> None:
     points = np.array([[0.4, 0.6], [0.42, 0.58], [0.95, 0.95]])
-    drawn = np.stack([possible_world(told(), k).at("height", points) for k in range(120)])
+    drawn = np.stack([w.at("height", points) for w in possible_worlds(told(), range(120))])
     assert drawn.std(0)[0] < 0.02 < drawn.std(0)[1] < drawn.std(0)[2]
     assert 0.2 < drawn.std(0)[2] < 0.6  # the prior's is 0.4
 
