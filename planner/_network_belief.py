@@ -23,7 +23,7 @@ Key = bytes
 FitCache = dict[tuple[int, bytes], Fit]
 
 _GRID = 1e9
-_NOISE_FLOOR = 1e-8
+_NOISE_FLOOR = 1e-10
 _EXACT = 1e-3
 """A noise below this share of a quantity's scale counts as none."""
 
@@ -269,9 +269,16 @@ class NetworkBelief:
         other = object.__new__(NetworkBelief)
         other.__dict__.update({k: v for k, v in self.__dict__.items() if k != "floor"})
         other.groups = [
-            GroupProcess(_shorter(f), g.x, g.levels, g.y, g.noise, g.roughness)
+            GroupProcess(_shorter(f), g.x, g.levels, g.y, g.noise, g.nugget)
             for f, g in zip(self.fits, self.groups, strict=True)
         ]
+        return other
+
+    def inflated(self, factor: float) -> NetworkBelief:
+        """The same belief with all standard deviations times ``factor``."""
+        other = object.__new__(NetworkBelief)
+        other.__dict__.update({k: v for k, v in self.__dict__.items() if k != "floor"})
+        other.groups = [g.inflated(factor) for g in self.groups]
         return other
 
     # -- what is known at points ------------------------------------------------------------------

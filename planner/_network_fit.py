@@ -20,7 +20,7 @@ _LENGTH_SPREAD = 0.7
 _VARIANCE_SPREAD = 1.0
 _FACTOR_MEAN, _FACTOR_SPREAD = 0.8, 0.4
 _ROUGH_MEDIAN, _ROUGH_SPREAD = 1e-6, 2.5
-ROUGH_FLOOR = 1e-8
+ROUGH_FLOOR = 1e-9
 _DOUBT = 2.0
 """How many nats of posterior the doubted length scales may lose."""
 

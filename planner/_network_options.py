@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 from ..workflow import Design, Step
 from ._network_belief import NetworkBelief
 from ._network_chains import Chains
-from ._network_forward import improvement
 from ._network_gains import Gains
 from ._network_kernel import Matrix, Vector
 from ._network_pool import Pool, best_of, joined, screen, spread_rows, taken
@@ -53,7 +52,7 @@ def proposals(
     found = first.proposals(np.arange(len(pool.x)))
     if len(near):
         small = best_of(pool, _REFERENCE)
-        both = joined(small, screen(belief, near, seed))
+        both = joined(small, screen(belief, near, seed, float(small.mean.max())))
         second = _Round(belief, prices, both, seed, estimates)
         found += second.proposals(np.arange(len(small.x), len(both.x)))
     return sorted(found, key=lambda p: -p.index)
@@ -96,7 +95,7 @@ class _Round:
 
     def _one_step(self, quantity: str, ready: NDArray[np.bool_], now: Vector) -> None:
         pool = self.pool
-        score = improvement(pool.mean, pool.std, float(pool.mean.max()))
+        score = pool.gain
         chain = self.found.get((quantity, True))
         if chain is not None:
             score = chain[0]

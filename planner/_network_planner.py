@@ -24,7 +24,7 @@ from ._network_forward import forward
 from ._network_graph import Network
 from ._network_kernel import Vector
 from ._network_options import Proposal, proposals
-from ._network_pool import Pool, joint_draws, make_pool
+from ._network_pool import Pool, joint_sample, make_pool
 from ._options import failed_too_often, refused_before
 from ._prices import Prices
 
@@ -32,6 +32,10 @@ _START = 3
 _LOOKED_AT = 400
 _NOTHING = 1e-9
 _DOUBT_EVERY = 3
+_STALE = 0.005
+"""A share of the goal's scale that the rest of the budget must promise to gain."""
+_WARY = 2.0
+"""How many times larger standard deviations are where the belief is doubted."""
 
 
 @final
@@ -105,7 +109,21 @@ class NetworkPlanner:
         found = proposals(
             doubted or belief, prices, pool, self._seed(state), self._settings.estimates
         )
+        if self._settings.doubt and self._is_stale(state, belief, found):
+            wary = belief.inflated(_WARY)
+            pool = make_pool(wary, self._seed(state))
+            found = proposals(wary, prices, pool, self._seed(state), self._settings.estimates)
         return self._choose(state, found)
+
+    def _is_stale(self, state: State, belief: NetworkBelief, found: list[Proposal]) -> bool:
+        """Whether, by its own belief, the rest of the budget would gain next to nothing.
+
+        Then it is more likely that the belief is wrong; every second decision looks for that.
+        """
+        if not found or not np.isfinite(state.free_credits) or len(state.observations) % 2:
+            return False
+        scale = belief.scales.get(self._network.goal, (0.0, 1.0))[1]
+        return found[0].index * state.free_credits < _STALE * scale
 
     def _choose(self, state: State, found: list[Proposal]) -> Decision:
         worth = self._goal.worth_credits
@@ -288,9 +306,10 @@ class NetworkPlanner:
         row = pool.best
         x = pool.x[row : row + 1]
         known = belief.lookup(x)
-        reach = forward(belief, x, known, joint_draws(belief, self._seed(state), 64))
-        mean = float(reach.mean.mean())
-        std = float(np.sqrt((reach.std**2).mean() + reach.mean.var()))
+        sample = joint_sample(belief, self._seed(state), 64)
+        reach = forward(belief, x, known, sample.draws)
+        mean = float(sample.mean(reach.mean)[0])
+        std = float(np.sqrt(sample.mean(reach.std**2 + (reach.mean - mean) ** 2)[0]))
         return Recommendation(
             goal=self._goal,
             design=state.workflow.space.decode(x[0])[0],

@@ -12,13 +12,13 @@ from scipy.optimize import minimize
 from scipy.special import ndtr
 
 from ._network_belief import NetworkBelief
-from ._network_forward import Block, Reach, balanced_draws, forward, improvement
+from ._network_forward import Reach, Sample, forward, improvement, wide_sample
 from ._network_kernel import Matrix, Vector
 
 _WIDE = 256
 _KEPT = 224
 _MIXED = 192
-_CLIMB_DRAWS = 8
+_CLIMB_DRAWS = 16
 _ITERATIONS = 14
 Known = dict[str, Vector]
 
@@ -28,7 +28,8 @@ Known = dict[str, Vector]
 class Pool:
     """Points x (N, dim) of the unit cube, with what was measured there.
 
-    ``mean`` and ``std`` (N,) are those of the believed end; ``best`` is the point with the largest
+    ``mean`` and ``std`` (N,) are those of the believed end, ``gain`` (N,) its expected improvement
+    on the largest mean known when the point was looked at; ``best`` is the point with the largest
     mean.
     """
 
@@ -36,6 +37,7 @@ class Pool:
     known: Known
     mean: Vector
     std: Vector
+    gain: Vector
 
     @property
     def best(self) -> int:
@@ -54,9 +56,10 @@ def make_pool(belief: NetworkBelief, seed: int) -> Pool:
     blocks = [wide, measured, _mixed(belief, measured, rng)]
     first = screen(belief, _allowed(belief, np.concatenate(blocks)), seed)
     near = _around(belief, first, rng)
-    first = joined(first, screen(belief, _allowed(belief, near), seed))
+    first = joined(first, screen(belief, _allowed(belief, near), seed, float(first.mean.max())))
     climbed = _allowed(belief, _climb_all(belief, first, seed))
-    return best_of(joined(first, screen(belief, climbed, seed)), _KEPT + len(climbed))
+    reached = screen(belief, climbed, seed, float(first.mean.max()))
+    return best_of(joined(first, reached), _KEPT + len(climbed))
 
 
 def _allowed(belief: NetworkBelief, x: Matrix) -> Matrix:
@@ -74,16 +77,19 @@ def _from_candidates(
     return best_of(pool, _KEPT + 64, rng.permutation(len(fixed))[:64])
 
 
-def screen(belief: NetworkBelief, x: Matrix, seed: int) -> Pool:
-    """Believed end at points."""
+def screen(belief: NetworkBelief, x: Matrix, seed: int, best: float = -np.inf) -> Pool:
+    """Believed end at points; gains are over ``best`` or the largest mean among them."""
     known = belief.lookup(x)
-    reach = forward(belief, x, known, joint_draws(belief, seed))
-    mean = reach.mean.mean((1, 2))
-    variance = (reach.std**2).mean((1, 2)) + reach.mean.var((1, 2))
-    return Pool(x, known, mean, np.sqrt(variance))
+    sample = joint_sample(belief, seed)
+    reach = forward(belief, x, known, sample.draws)
+    mean = sample.mean(reach.mean)
+    second = sample.mean(reach.std**2 + (reach.mean - mean[:, None, None]) ** 2)
+    best = max(best, float(mean.max(initial=-np.inf)))
+    gain = sample.mean(improvement(reach.mean, reach.std, best))
+    return Pool(x, known, mean, np.sqrt(second), gain)
 
 
-def joint_draws(belief: NetworkBelief, seed: int, count: int = 16) -> dict[str, Block]:
+def joint_sample(belief: NetworkBelief, seed: int, count: int = 32) -> Sample:
     """Draws for everything on the path but the end."""
     network = belief.network
     names = tuple(
@@ -91,7 +97,7 @@ def joint_draws(belief: NetworkBelief, seed: int, count: int = 16) -> dict[str, 
         for n in network.learned
         if n.quantity in network.path and n.quantity != network.end
     )
-    return {q: v[None, None, :] for q, v in balanced_draws(count, names, seed % 2**31).items()}
+    return wide_sample(count, names, seed % 2**31)
 
 
 def joined(first: Pool, second: Pool) -> Pool:
@@ -101,13 +107,14 @@ def joined(first: Pool, second: Pool) -> Pool:
         {q: np.concatenate([v, second.known[q]]) for q, v in first.known.items()},
         np.concatenate([first.mean, second.mean]),
         np.concatenate([first.std, second.std]),
+        np.concatenate([first.gain, second.gain]),
     )
 
 
 def taken(pool: Pool, rows: NDArray[np.int64]) -> Pool:
     """Some points of a pool."""
     known = {q: v[rows] for q, v in pool.known.items()}
-    return Pool(pool.x[rows], known, pool.mean[rows], pool.std[rows])
+    return Pool(pool.x[rows], known, pool.mean[rows], pool.std[rows], pool.gain[rows])
 
 
 def best_of(pool: Pool, count: int, always: NDArray[np.int64] | None = None) -> Pool:
@@ -117,7 +124,7 @@ def best_of(pool: Pool, count: int, always: NDArray[np.int64] | None = None) -> 
     scores = (
         pool.mean,
         pool.mean + 2.5 * pool.std,
-        improvement(pool.mean, pool.std, float(pool.mean.max())),
+        pool.gain,
     )
     ranks = [np.argsort(-s, kind="stable") for s in scores]
     order = np.array(ranks).T.ravel()
@@ -175,9 +182,8 @@ def _late_columns(belief: NetworkBelief) -> list[int]:
 def _climb_all(belief: NetworkBelief, pool: Pool, seed: int) -> Matrix:
     """Local optima of the mean and of the expected improvement."""
     best = float(pool.mean.max())
-    gain = improvement(pool.mean, pool.std, best)
     by_mean = spread_rows(pool.x, pool.mean, 4)
-    by_gain = spread_rows(pool.x, gain, 8)
+    by_gain = spread_rows(pool.x, pool.gain, 8)
     found = [
         climb(belief, taken(pool, by_mean), seed, None),
         climb(belief, taken(pool, by_gain), seed, best),
@@ -204,14 +210,14 @@ def climb(belief: NetworkBelief, start: Pool, seed: int, best: float | None) -> 
     """
     if not len(start.x) or not start.x.shape[1]:
         return start.x
-    draws = joint_draws(belief, seed, _CLIMB_DRAWS)
+    sample = joint_sample(belief, seed, _CLIMB_DRAWS)
     free = np.ones_like(start.x, dtype=bool)
     for node in belief.network.learned:
         done = ~np.isnan(start.known[node.quantity])
         free[np.ix_(done, list(node.columns))] = False
     if not free.any():
         return start.x
-    objective = _objective(belief, start, draws, best, free)
+    objective = _objective(belief, start, sample, best, free)
     result = minimize(
         objective,
         start.x[free],
@@ -228,7 +234,7 @@ def climb(belief: NetworkBelief, start: Pool, seed: int, best: float | None) -> 
 def _objective(
     belief: NetworkBelief,
     start: Pool,
-    draws: dict[str, Block],
+    sample: Sample,
     best: float | None,
     free: NDArray[np.bool_],
 ) -> Callable[[Vector], tuple[float, Vector]]:
@@ -238,30 +244,30 @@ def _objective(
     def value(flat: Vector) -> tuple[float, Vector]:
         x = start.x.copy()
         x[free] = flat
-        reach = forward(belief, x, start.known, draws, slopes=True)
+        reach = forward(belief, x, start.known, sample.draws, slopes=True)
         if best is None:
-            height, slope = _mean_and_slope(reach, scale)
+            height, slope = _mean_and_slope(sample, reach, scale)
         else:
-            height, slope = _log_gain_and_slope(reach, best, soft, scale)
+            height, slope = _log_gain_and_slope(sample, reach, best, soft, scale)
         slope = np.nan_to_num(slope, nan=0.0, posinf=0.0, neginf=0.0)
         return -float(np.sum(np.nan_to_num(height))), -slope[free]
 
     return value
 
 
-def _mean_and_slope(reach: Reach, scale: float) -> tuple[Vector, Matrix]:
+def _mean_and_slope(sample: Sample, reach: Reach, scale: float) -> tuple[Vector, Matrix]:
     assert reach.mean_slope is not None
-    return reach.mean.mean((1, 2)) / scale, reach.mean_slope.mean((1, 2)) / scale
+    return sample.mean(reach.mean) / scale, sample.mean(reach.mean_slope) / scale
 
 
 def _log_gain_and_slope(
-    reach: Reach, best: float, soft: float, scale: float
+    sample: Sample, reach: Reach, best: float, soft: float, scale: float
 ) -> tuple[Vector, Matrix]:
     assert reach.mean_slope is not None and reach.std_slope is not None
     std = np.sqrt(reach.std**2 + soft**2)
-    gain = improvement(reach.mean, std, best).mean((1, 2))
+    gain = sample.mean(improvement(reach.mean, std, best))
     u = np.clip((reach.mean - best) / np.maximum(std, 1e-300), -38.0, 38.0)
     density = np.exp(-0.5 * u**2) / np.sqrt(2.0 * np.pi)
     bend = ndtr(u)[..., None] * reach.mean_slope + density[..., None] * reach.std_slope
     floor = 1e-12 * scale
-    return np.log(gain + floor), bend.mean((1, 2)) / (gain + floor)[:, None]
+    return np.log(gain + floor), sample.mean(bend) / (gain + floor)[:, None]

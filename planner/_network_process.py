@@ -12,6 +12,8 @@ from ._network_kernel import MEAN_VARIANCE, LevelKernel, Levels, Matrix, Vector,
 
 _CHUNK = 16_384
 _MIN_VARIANCE = 1e-14
+NUGGET = 1e-5
+"""A roughness below this is a numerical nugget, not something that a new point could profit from."""
 
 
 @final
@@ -64,7 +66,9 @@ class GroupProcess:
     ) -> None:
         self.kernel = kernel
         self.x, self.levels, self.y, self.noise = x, levels, y, noise
-        self.roughness = roughness
+        self.nugget = roughness
+        self._inflation = 1.0
+        self.roughness = np.where(roughness > NUGGET, roughness, 0.0)
         if len(y):
             covariance = kernel(x, levels, x, levels)
             covariance[np.diag_indices(len(y))] += noise + roughness[levels]
@@ -80,8 +84,15 @@ class GroupProcess:
             np.concatenate([self.levels, levels]),
             np.concatenate([self.y, y]),
             np.concatenate([self.noise, noise]),
-            self.roughness,
+            self.nugget,
         )
+
+    def inflated(self, factor: float) -> GroupProcess:
+        """The same process with all posterior standard deviations times ``factor``."""
+        other = object.__new__(GroupProcess)
+        other.__dict__.update(self.__dict__)
+        other._inflation = self._inflation * factor
+        return other
 
     def moments(self, z: Matrix, level: int, slopes: bool = False) -> Moments:
         """Posterior moments of one level at z (m, d)."""
@@ -102,11 +113,12 @@ class GroupProcess:
         none = np.zeros((0, z.shape[1]))
         if not len(self.y):
             flat = np.zeros_like(z) if slopes else none
-            return Moments(np.zeros(len(z)), np.full(len(z), np.sqrt(prior + rough)), flat, flat)
+            spread = self._inflation * np.sqrt(prior + rough)
+            return Moments(np.zeros(len(z)), np.full(len(z), spread), flat, flat)
         cross = self.kernel(z, np.full(len(z), level), self.x, self.levels)
         half = cross @ self._inverse.T
         variance = np.maximum(prior - np.einsum("ij,ij->i", half, half), _MIN_VARIANCE) + rough
-        mean, std = cross @ self._weights, np.sqrt(variance)
+        mean, std = cross @ self._weights, self._inflation * np.sqrt(variance)
         if not slopes:
             return Moments(mean, std, none, none)
         full = half @ self._inverse
@@ -120,7 +132,8 @@ class GroupProcess:
             scale = self.kernel.lengthscales[m] ** 2
             mean_slope -= _pull(bend * self._weights, z, self.x) / scale
             variance_slope += 2.0 * _pull(bend * full, z, self.x) / scale
-        return Moments(mean, std, mean_slope, variance_slope / (2.0 * std[:, None]))
+        std_slope = self._inflation**2 * variance_slope / (2.0 * std[:, None])
+        return Moments(mean, std, mean_slope, std_slope)
 
     def covariance(self, z: Matrix, level: int, other: Matrix, level_other: int) -> Matrix:
         """Posterior covariance (m, k) of level ``level`` at z with ``level_other`` at other."""
@@ -129,10 +142,10 @@ class GroupProcess:
         if level == level_other and self.roughness[level] > 0.0:
             prior += self.roughness[level] * (cdist_zero(z, other))
         if not len(self.y):
-            return prior
+            return self._inflation**2 * prior
         left = self.kernel(z, a, self.x, self.levels) @ self._inverse.T
         right = self.kernel(other, b, self.x, self.levels) @ self._inverse.T
-        return prior - left @ right.T
+        return self._inflation**2 * (prior - left @ right.T)
 
     def paired(self, z: Matrix, level: int, level_other: int) -> Vector:
         """Posterior covariance (m,) of two levels, both at z (m, d)."""
@@ -142,10 +155,10 @@ class GroupProcess:
         if level == level_other:
             flat += self.roughness[level]
         if not len(self.y):
-            return flat
+            return self._inflation**2 * flat
         left = self.kernel(z, np.full(len(z), level), self.x, self.levels) @ self._inverse.T
         right = self.kernel(z, np.full(len(z), level_other), self.x, self.levels) @ self._inverse.T
-        return flat - np.einsum("ij,ij->i", left, right)
+        return self._inflation**2 * (flat - np.einsum("ij,ij->i", left, right))
 
     def leave_one_out(self) -> Vector:
         """Standardized leave-one-out residuals (n,) (Rasmussen & Williams 2006, eq. 5.12)."""
