@@ -9,12 +9,11 @@ from typing import Any
 
 from rich.table import Table
 
-from ..agents import expected_offers, map_tasks
+from ..agents import expected_offers
 from ..planner import (
     TARGET,
     Forecast,
     Playthrough,
-    RehearsalTask,
     Spread,
     contenders,
     rehearse,
@@ -23,6 +22,7 @@ from ..planner import (
 from ..workflow import BudgetError, SpecError, State
 from ._campaign import spec_of_run
 from ._journal import Journal, replay
+from ._play import play_on_ray
 from ._run_folder import RunFolder
 from ._spec import CampaignSpec
 from ._wording import amount, goal_text, hours_text, percent, pretty_unit
@@ -101,13 +101,7 @@ def play(
     if parallel == 0:
         yield from map(rehearse, tasks)
         return
-    for _, one in map_tasks(rehearse_task, tasks, parallel, address):
-        yield one
-
-
-def rehearse_task(task: RehearsalTask) -> Playthrough:
-    """A task for a process of its own."""
-    return rehearse(task)
+    yield from play_on_ray(tasks, parallel, address)
 
 
 def forecast_record(spec: CampaignSpec, state: State, found: Sequence[Forecast]) -> dict[str, Any]:

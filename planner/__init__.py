@@ -8,8 +8,8 @@ from ._evidence import belief_from, relevant_quantities
 from ._forecast import Forecast, Spread, forecasts
 from ._hierarchy import HierarchicalPlanner
 from ._leftover import Leftover, left_on_the_table
+from ._make_policy import make_policy, policy_names
 from ._planner import Planner
-from ._policies import make_policy, policy_names
 from ._position_search import PositionSearch
 from ._positions import PositionBelief
 from ._prices import Price, Prices
@@ -23,6 +23,7 @@ from ._rehearsal import (
     rehearse,
     tasks_for,
 )
+from ._rehearsed import Rehearsed
 from ._settings import PlannerSettings
 from ._view import View, make_view, recommend_from
 from ._worlds import Best, Certainty, Objective, Probe, Worlds
@@ -48,6 +49,7 @@ __all__ = [
     "Probe",
     "RandomSearch",
     "RehearsalTask",
+    "Rehearsed",
     "SingleSource",
     "Spread",
     "View",

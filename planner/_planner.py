@@ -27,7 +27,7 @@ from ..workflow import (
     Workflow,
 )
 from ._build import build_action
-from ._policies import make_policy
+from ._make_policy import make_policy
 
 Value = float | tuple[float, float] | Estimate
 

@@ -1,4 +1,4 @@
-"""Policies by name."""
+"""Policies that stand by themselves, by name."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ OVER_DESIGNS = ("planner", "fixed", "random", "single-source")
 OVER_POSITIONS = ("planner", "xy-gp", "random")
 
 
-def policy_names(goal: Goal) -> tuple[str, ...]:
-    """The policies that can pursue a goal."""
+def base_names(goal: Goal) -> tuple[str, ...]:
+    """The policies that can pursue a goal and need no other policy."""
     over = goal.over if isinstance(goal, Maximize) else "designs"
     return OVER_DESIGNS if over == "designs" else OVER_POSITIONS
 
 
-def make_policy(
+def base_policy(
     name: str, workflow: Workflow, goal: Goal, settings: PlannerSettings | None = None
 ) -> Policy:
     """A policy by its name, with other settings than the planner's own where they are given.
@@ -30,11 +30,11 @@ def make_policy(
         If the goal's quantity is not given by any step, or no policy of that name pursues the goal.
     """
     _check_goal(workflow, goal)
-    if name not in policy_names(goal):
+    if name not in base_names(goal):
         raise SpecError(
             "policy",
             repr(name),
-            f"for this goal one of {list(policy_names(goal))}",
+            f"for this goal one of {list(base_names(goal))}",
             "correct the name",
         )
     if isinstance(goal, Maximize) and goal.over == "positions":

@@ -155,6 +155,12 @@ class PossibleWorld:
         shared = self._standard(dearer[0], x) if dearer else np.zeros(len(x))
         return factor * shared + own(x)
 
+    @property
+    def regret_of_nothing(self) -> float:
+        """How far a typical design is from the best."""
+        best, median, _ = self._landscape
+        return best - median
+
     # -- the answer -------------------------------------------------------------------------------
 
     @cached_property

@@ -10,6 +10,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import final
 
+import numpy as np
+
 from ..workflow import (
     Action,
     Decided,
@@ -32,7 +34,7 @@ from ..workflow import (
 )
 from ._evidence import belief_from
 from ._network_graph import closure
-from ._policies import make_policy, policy_names
+from ._policies import base_names, base_policy
 from ._possible_world import PossibleWorld
 from ._settings import PlannerSettings
 from ._world_worker import WorldWorker
@@ -66,7 +68,7 @@ class Playthrough(Record):
     ``gain`` is 1 at the world's best and 0 at a typical design; ``true_value`` is in the goal's
     unit. ``credits_to_target`` and ``hours_to_target`` are those from which on the answer kept
     :data:`TARGET` of the gain to the end, None if it never did. Credits and hours count from the
-    campaign's beginning.
+    campaign's beginning. ``regret`` is how far the answer is from the best, in the goal's unit.
     """
 
     contender: str
@@ -84,6 +86,13 @@ class Playthrough(Record):
     stopped: str
     steps: dict[str, int]
     curve: tuple[Moment, ...]
+    regret: float
+
+    def mean_gain(self, since: float, budget: float | None) -> float:
+        """Gain averaged over the credits from ``since`` to the budget, or to what was spent."""
+        end = max(self.credits if budget is None else budget, since + 1e-9)
+        at = np.clip([since, *[m.credits for m in self.curve], end], since, end)
+        return float(np.diff(at) @ [0.0, *[m.gain for m in self.curve]] / (end - since))
 
 
 @final
@@ -108,10 +117,12 @@ def contenders(goal: Goal, names: Sequence[str] | None = None) -> tuple[Contende
     SpecError
         If a name is none of a policy that can be rehearsed.
     """
-    known = [n for n in policy_names(goal) if n != "rehearsed"]
+    known = base_names(goal)
     for name in names or ():
         if name not in known:
-            raise SpecError("rehearsal", f"policy {name!r}", f"of {known}", "correct the name")
+            raise SpecError(
+                "rehearsal", f"policy {name!r}", f"of {list(known)}", "correct the name"
+            )
     light = PlannerSettings().light()
     return tuple(Contender(label=n, policy=n, settings=light) for n in names or known)
 
@@ -142,7 +153,7 @@ def possible_worlds(state: State, seeds: Iterable[int]) -> list[PossibleWorld]:
 def rehearse(task: RehearsalTask) -> Playthrough:
     """Play one contender to its end in one world. Pure: the task's state is left as it was."""
     (world,) = possible_worlds(task.state, [task.world])
-    policy = make_policy(
+    policy = base_policy(
         task.contender.policy, task.state.workflow, task.state.goal, task.contender.settings
     )
     played = _Stage(branched(task.state), policy, world, task.contender.label).play()
@@ -300,6 +311,7 @@ class _Stage:
             gain=score.gain if score else 0.0,
             true_value=score.true_value if score else 0.0,
             best=score.best if score else 0.0,
+            regret=score.regret if score else self._world.regret_of_nothing,
             credits_to_target=first and first.credits,
             hours_to_target=first and first.hours,
             credits=state.spent_credits,
