@@ -152,7 +152,7 @@ class NetworkBelief:
 
     def noise(self, quantity: str) -> float:
         """Standard deviation of the next measurement: what past ones said, else the step's own."""
-        told = [v for v in self._tables[quantity].noise]
+        told = list(self._tables[quantity].noise)
         if told:
             return float(np.sqrt(np.median(told)))
         return float(self.network.learn(quantity).step.noise.get(quantity, 0.0))

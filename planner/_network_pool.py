@@ -225,7 +225,7 @@ def _late_columns(belief: NetworkBelief) -> list[int]:
     return [c for c in range(belief.network.workflow.space.dim) if c not in early]
 
 
-# -- climbing ---------------------------------------------------------------------------------------
+# -- climbing --------------------------------------------------------------------------------------
 
 
 def _climb_all(belief: NetworkBelief, pool: Pool, seed: int) -> Matrix:
@@ -263,7 +263,7 @@ def climb(belief: NetworkBelief, start: Pool, seed: int, best: float | None) -> 
     free = np.ones_like(start.x, dtype=bool)
     for node in belief.network.learned:
         done = ~np.isnan(start.known[node.quantity])
-        free[np.ix_(done, list(node.columns))] = False
+        free[np.ix_(done, np.array(node.columns, dtype=int))] = False
     if not free.any():
         return start.x
     objective = _objective(belief, start, sample, best, free)

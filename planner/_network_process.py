@@ -13,7 +13,7 @@ from ._network_kernel import MEAN_VARIANCE, LevelKernel, Levels, Matrix, Vector,
 _CHUNK = 8_192
 _MIN_VARIANCE = 1e-14
 NUGGET = 1e-5
-"""A roughness below this is a numerical nugget, not something that a new point could profit from."""
+"""A roughness below this is a numerical nugget, nothing that a new point could profit from."""
 
 
 @final
