@@ -9,6 +9,7 @@ from ._forecast import Forecast, Spread, forecasts
 from ._hierarchy import HierarchicalPlanner
 from ._leftover import Leftover, left_on_the_table
 from ._make_policy import make_policy, policy_names
+from ._network_planner import NetworkPlanner, NetworkSettings
 from ._planner import Planner
 from ._position_search import PositionSearch
 from ._positions import PositionBelief
@@ -38,6 +39,8 @@ __all__ = [
     "Forecast",
     "HierarchicalPlanner",
     "Leftover",
+    "NetworkPlanner",
+    "NetworkSettings",
     "Objective",
     "Planner",
     "PlannerSettings",

@@ -47,7 +47,7 @@ def prior_lengthscales(widths: Vector) -> Vector:
 class _Posterior:
     """Negative log posterior of the hyperparameters and its slope.
 
-    Parameters are logs of length scales (L, d), variances (L,), roughness (L,), then factors
+    Parameters are logs of length scales (L, d), variances (L,), roughness (L,); then factors
     (L-1,).
     """
 
