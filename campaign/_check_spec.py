@@ -57,10 +57,13 @@ def _check_budget(spec: CampaignSpec, chain: tuple[Step, ...]) -> None:
     limits = (
         ("credits", spec.budget.credits, [s.cost_credits for s in chain]),
         ("hours", spec.budget.hours, [s.latency_h for s in chain]),
+        ("dose_e_per_A2", spec.budget.dose_e_per_A2, [s.dose_e_per_A2 for s in chain]),
     )
     for unit, limit, amounts in limits:
         typical = sum(a.typical(n) for a, (_, n) in zip(amounts, sizes, strict=True))
         last = amounts[-1].cap(sizes[-1][1]) - amounts[-1].typical(sizes[-1][1])
+        if unit == "dose_e_per_A2":  # planned at its caps
+            typical, last = sum(a.cap(n) for a, (_, n) in zip(amounts, sizes, strict=True)), 0.0
         if limit is not None and typical + last > limit:
             raise BudgetError(
                 f"campaign {spec.name!r}",

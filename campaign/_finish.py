@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -9,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..agents import worker_types
-from ..planner import belief_from, looked_at, relevant_quantities
-from ..workflow import Design, Event, Score, State
+from ..planner import belief_from, left_on_the_table, looked_at, relevant_quantities
+from ..workflow import Decided, Design, Event, Score, State
 from ._campaign import Campaign, spec_of_run, truth_of
 from ._figures import BeliefView
 from ._journal import Journal, replay
@@ -23,6 +24,7 @@ from ._summary import summarize, write_summary
 def finish(campaign: Campaign, folder: Path) -> tuple[dict[str, Any], Path]:
     """Write ``summary.json`` and ``report.html`` and complete the tracking."""
     summary = campaign.result().summary
+    summary |= _leftover(campaign.state, campaign.seen)
     with RunFolder.open(folder) as run:
         write_summary(run.summary_path, summary)
         report = _report(folder, list(campaign.seen), campaign.state, summary, campaign.spec)
@@ -44,7 +46,15 @@ def rewrite_report(folder: str | Path) -> Path:
             events = list(journal.events())
         state = replay(spec.initial_state(), events)
         summary = summarize(events, state, score_of(spec, state), 0.0)
+        summary |= _leftover(state, events)
         return _report(Path(folder), events, state, summary, spec)
+
+
+def _leftover(state: State, events: Sequence[Event]) -> dict[str, Any]:
+    """What was left on the table, for the summary."""
+    decisions = [e.decision for e in events if isinstance(e, Decided)]
+    found = left_on_the_table(state, decisions)
+    return {"left_on_the_table": found and found.model_dump(mode="json")}
 
 
 def score_of(spec: CampaignSpec, state: State) -> Score | None:

@@ -156,6 +156,9 @@ def _bars(state: State) -> tuple[tuple[str, float, float | None, str], ...]:
     ]
     if state.budget.samples is not None:
         rows.append(("samples", float(state.samples_begun), float(state.budget.samples), ""))
+    largest = state.largest_dose
+    if largest is not None:
+        rows.append(("e/Å² on one site", largest[0], state.budget.dose_e_per_A2, ""))
     return tuple(rows)
 
 

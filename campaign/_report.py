@@ -13,6 +13,7 @@ from ._figures import BeliefView, Picture
 from ._history import History
 from ._report_tables import decision_rows, failure_rows, quality_rows, session_rows
 from ._run_folder import write_atomically
+from ._summary import dose_text, leftover_rows
 from ._wording import amount, answer_label, design_text, goal_text, hours_text, percent, with_error
 
 
@@ -165,6 +166,8 @@ def _facts(state: State, summary: Mapping[str, Any]) -> list[dict[str, str]]:
     facts.append(("campaign hours", f"{amount(summary['elapsed_h'])}{of(budget.hours)}"))
     if state.samples_begun:
         facts.append(("samples made", f"{state.samples_begun}{of(budget.samples)}"))
+    if summary.get("largest_dose") is not None:
+        facts.append(("largest dose of a site", dose_text(summary["largest_dose"])))
     facts.append(("decisions", f"{summary['decisions']}"))
     facts.append(("actions", f"{sum(summary['actions_by_level'].values())}"))
     facts.append(("failures", f"{summary.get('failures', 0)}"))
@@ -177,4 +180,6 @@ def _facts(state: State, summary: Mapping[str, Any]) -> list[dict[str, str]]:
         )
     if summary.get("gain") is not None:
         facts.append(("of what effort can gain", percent(summary["gain"])))
+    if summary.get("left_on_the_table"):
+        facts += leftover_rows(summary)
     return [{"label": label, "value": value} for label, value in facts]

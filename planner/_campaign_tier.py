@@ -15,10 +15,6 @@ from ._theory_options import theory_options
 from ._view import Site, View, confirming, goal_unit
 from ._worlds import Probe
 
-_GRANT_MARGIN = 1.6
-"""A session's cap over the expected price of measuring every site of its sample once."""
-
-
 _TELLING = 0.05
 """A confirmation must lower the recommended value's standard deviation by this share at least."""
 
@@ -182,12 +178,13 @@ class CampaignTier:
             rate = max(rate, 1.0 / self.goal.worth_credits)
         limit = state.budget.hours
         reach = option.reach or option.price
-        hours = reach.hours * _GRANT_MARGIN
+        margin = view.settings.grant_margin
+        hours = reach.hours * margin
         return Grant(
             session=session,
             sample=option.sample or "",
             credits=min(
-                max(reach.credits * _GRANT_MARGIN, option.step.cost_credits.cap()),
+                max(reach.credits * margin, option.step.cost_credits.cap()),
                 state.free_credits - state.granted_credits,
             ),
             hours=hours if limit is None else min(hours, limit - state.now_h),

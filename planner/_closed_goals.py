@@ -20,6 +20,7 @@ from ..workflow import (
 )
 from ._belief import Belief
 from ._closed import Closed
+from ._evidence import measurement_noise
 from ._gp import Matrix, Vector
 from ._hypotheses import Weighed, weigh
 from ._moments import Moments, gaussian_moments, has_closed_form, moments_of
@@ -28,21 +29,20 @@ from ._objective_hypotheses import Separation
 from ._objective_pareto import Hypervolume
 from ._objective_region import Region
 from ._objective_variance import IntegratedVariance
+from ._settings import PlannerSettings
 from ._worlds import Indices, Worlds
 
-GRID_POINTS = 384
-WIDE_POINTS = 512
 _ROUNDS = (0.1, 0.04, 0.015)
 _LEADERS, _CHILDREN = 8, 16
 
 ClosedGoal = Explore | Pareto | FeasibleRegion | Discriminate
 
 
-def space_grid(goal: Goal, space: Space, seed: int) -> Matrix:
-    """Points over which a goal about the whole space integrates; none for other goals."""
+def space_grid(goal: Goal, space: Space, seed: int, count: int) -> Matrix:
+    """``count`` points over which a goal about the whole space integrates; none for other goals."""
     if not isinstance(goal, Explore | FeasibleRegion):
         return np.zeros((0, space.dim))
-    return space.sobol(GRID_POINTS, seed=seed + 101)
+    return space.sobol(count, seed=seed + 101)
 
 
 def closed_objective(
@@ -119,7 +119,7 @@ def promising(
     base: Matrix,
     known_x: Matrix,
     told: NDArray[np.bool_],
-    noise: Callable[[str], float],
+    settings: PlannerSettings,
     seed: int,
     count: int,
 ) -> Matrix:
@@ -128,8 +128,8 @@ def promising(
     """
     rng = np.random.default_rng([seed, 98])
     space = belief.workflow.space
-    grid = space_grid(goal, space, state.seed)
-    asked = [(q, noise(q)) for q in goal.quantities]
+    grid = space_grid(goal, space, state.seed, settings.grid_points)
+    asked = [(q, measurement_noise(belief, q)) for q in goal.quantities]
 
     def gain(x: Matrix) -> Vector:
         pool = np.concatenate([x, grid, known_x])
@@ -139,7 +139,8 @@ def promising(
             worlds = Worlds(pool, {}, goal.quantity, np.ones(len(pool), dtype=bool))
             moments = gaussian_moments(belief, pool) if exact else None
         else:
-            worlds, moments = belief.worlds(pool, goal.quantity, seed), None
+            worlds = belief.worlds(pool, goal.quantity, seed, count=settings.worlds)
+            moments = None
         edge = len(x) + len(grid)
         where = np.concatenate([np.zeros((edge, told.shape[1]), dtype=bool), told])
         objective = closed_objective(
@@ -147,8 +148,9 @@ def promising(
         )
         return objective.several(asked, rows[: len(x)])
 
-    near = _moved(np.concatenate([base[:0], known_x]), 0.05, 4, rng, space)[:WIDE_POINTS]
-    starts = np.concatenate([base, space.sobol(WIDE_POINTS, seed=seed % 2**31), near])
+    wide = settings.wide_points
+    near = _moved(np.concatenate([base[:0], known_x]), 0.05, 4, rng, space)[:wide]
+    starts = np.concatenate([base, space.sobol(wide, seed=seed % 2**31), near])
     best = starts[np.argsort(-gain(starts), kind="stable")[:_LEADERS]]
     for width in _ROUNDS if has_closed_form(belief) else ():
         tried = np.concatenate([best, _moved(best, width, _CHILDREN, rng, space)])

@@ -14,6 +14,7 @@ from ..workflow import (
     Grid,
     Place,
     State,
+    Step,
     Workflow,
     place_of,
 )
@@ -45,8 +46,8 @@ def consumed(workflow: Workflow, *quantities: str) -> tuple[str, ...]:
     return tuple(found)
 
 
-def belief_from(state: State, quantities: Sequence[str]) -> Belief:
-    """The belief about ``quantities`` after all observations of a state."""
+def belief_from(state: State, quantities: Sequence[str], quick: bool = False) -> Belief:
+    """The belief about ``quantities`` after all observations of a state; ``quick`` spares torch."""
     rows: dict[str, dict[object, tuple[Design, Estimate, dict[str, float]]]] = {
         q: {} for q in quantities
     }
@@ -83,4 +84,23 @@ def belief_from(state: State, quantities: Sequence[str]) -> Belief:
                 for p in state.workflow.parents(quantity)
             },
         )
-    return Belief(state.workflow, quantities, data, grids)
+    return Belief(state.workflow, quantities, data, grids, quick)
+
+
+def measurement_noise(belief: Belief, quantity: str) -> float:
+    """Standard deviation of the next measurement: what past ones said, else the step's own."""
+    step = belief.workflow.producer(quantity)
+    data = belief.data.get(quantity)
+    if data is not None and len(data.y):
+        return float(np.sqrt(np.median(data.noise)))
+    return float(step.noise.get(quantity, 0.0) / np.sqrt(_positions(belief.workflow, step)))
+
+
+def _positions(workflow: Workflow, step: Step) -> int:
+    """Positions behind one estimate of a step that reduces a positions step's arrays."""
+    counts = [
+        producer.batch
+        for port in step.consumes
+        if (producer := workflow.producer(port.name)).acts_on == "positions"
+    ]
+    return max(counts, default=1)

@@ -8,6 +8,7 @@ from ..workflow import Decision, Goal, Recommendation, State, Workflow
 from ._campaign_tier import CampaignTier
 from ._evidence import looked_at, relevant_quantities
 from ._session_tier import SessionTier
+from ._settings import PlannerSettings
 from ._view import View, make_view, recommend_from
 
 
@@ -21,8 +22,13 @@ class HierarchicalPlanner:
     name = "planner"
 
     def __init__(
-        self, workflow: Workflow, goal: Goal, quantities: tuple[str, ...] | None = None
+        self,
+        workflow: Workflow,
+        goal: Goal,
+        quantities: tuple[str, ...] | None = None,
+        settings: PlannerSettings | None = None,
     ) -> None:
+        self._settings = settings
         self._goal = goal
         self._quantities = quantities or relevant_quantities(workflow, *looked_at(goal))
         self._campaign = CampaignTier(goal)
@@ -40,7 +46,7 @@ class HierarchicalPlanner:
         refused = len(state.refused)
         key = (id(state), len(state.observations), tuple(state.inventory.samples), growing, refused)
         if self._cached is None or self._cached[0] != key:
-            self._cached = (key, make_view(state, self._goal, self._quantities))
+            self._cached = (key, make_view(state, self._goal, self._quantities, self._settings))
         return self._cached[1]
 
     def decide(self, state: State) -> Decision:

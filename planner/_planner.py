@@ -27,7 +27,7 @@ from ..workflow import (
     Workflow,
 )
 from ._build import build_action
-from ._policies import make_policy
+from ._make_policy import make_policy
 
 Value = float | tuple[float, float] | Estimate
 
@@ -102,13 +102,14 @@ class Planner:
         *,
         cost_credits: float | None = None,
         hours: float | None = None,
+        dose_e_per_A2: float | None = None,
         failure: str | None = None,
         grids: Mapping[str, Grid] | None = None,
     ) -> None:
         """Tell what came of a suggested action.
 
         Values are numbers, (number, standard deviation) or estimates; a missing standard
-        deviation is the step's declared noise. Cost and hours default to the step's medians.
+        deviation is the step's declared noise. Cost, hours and dose default to the step's medians.
         ``failure`` says that it did not work, and why. ``grids`` are what a theory step predicts.
         Arrays that the step records stay with the caller; the planner takes it that they are there.
 
@@ -135,7 +136,9 @@ class Planner:
         n = len(action.target.positions) or 1
         cost = step.cost_credits.typical(n) if cost_credits is None else cost_credits
         took = step.latency_h.typical(n) if hours is None else hours
-        _check_amounts(action, cost_credits=cost, hours=took)
+        dose = step.dose_e_per_A2.typical(n) if step.exposes else 0.0
+        dose = dose if dose_e_per_A2 is None else dose_e_per_A2
+        _check_amounts(action, cost_credits=cost, hours=took, dose_e_per_A2=dose)
         start = self.state.running[action.id].hour
         observation = Observation(
             action_id=action.id,
@@ -144,6 +147,7 @@ class Planner:
             grids=dict(grids or {}) if failure is None else {},
             arrays=_elsewhere(action, step) if failure is None else {},
             cost_credits=cost,
+            dose_e_per_A2=dose,
             queued_h=start,
             start_h=start,
             end_h=start + took,

@@ -1,4 +1,4 @@
-"""Policies by name."""
+"""Policies that stand by themselves, by name."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from ._baselines import FixedWorkflow, RandomSearch, SingleSource
 from ._goal_check import check_goal
 from ._planner_for import planner_for
 from ._position_search import PositionSearch
+from ._settings import PlannerSettings
 from ._tuning import Tuning
 
 OVER_DESIGNS = ("planner", "fixed", "random", "single-source")
@@ -14,16 +15,18 @@ OVER_POSITIONS = ("planner", "xy-gp", "random")
 OVER_TIME = ("planner", "static", "periodic", "random")
 
 
-def policy_names(goal: Goal) -> tuple[str, ...]:
-    """The policies that can pursue a goal."""
+def base_names(goal: Goal) -> tuple[str, ...]:
+    """The policies that can pursue a goal and need no other policy."""
     if isinstance(goal, Tune):
         return OVER_TIME
     over = goal.over if isinstance(goal, Maximize) else "designs"
     return OVER_DESIGNS if over == "designs" else OVER_POSITIONS
 
 
-def make_policy(name: str, workflow: Workflow, goal: Goal) -> Policy:
-    """A policy by its name.
+def base_policy(
+    name: str, workflow: Workflow, goal: Goal, settings: PlannerSettings | None = None
+) -> Policy:
+    """A policy by its name, with other settings than the planner's own where they are given.
 
     Raises
     ------
@@ -31,11 +34,11 @@ def make_policy(name: str, workflow: Workflow, goal: Goal) -> Policy:
         If the workflow cannot answer the goal, or no policy of that name pursues it.
     """
     check_goal(workflow, goal)
-    if name not in policy_names(goal):
+    if name not in base_names(goal):
         raise SpecError(
             "policy",
             repr(name),
-            f"for this goal one of {list(policy_names(goal))}",
+            f"for this goal one of {list(base_names(goal))}",
             "correct the name",
         )
     if isinstance(goal, Maximize) and goal.over == "positions":
@@ -45,10 +48,10 @@ def make_policy(name: str, workflow: Workflow, goal: Goal) -> Policy:
         return Tuning(workflow, goal, "drift" if name == "planner" else name)  # type: ignore[arg-type]
     match name:
         case "fixed":
-            return FixedWorkflow(workflow, goal)
+            return FixedWorkflow(workflow, goal, settings)
         case "random":
-            return RandomSearch(workflow, goal)
+            return RandomSearch(workflow, goal, settings)
         case "single-source":
-            return SingleSource(workflow, goal)
+            return SingleSource(workflow, goal, settings)
         case _:
-            return planner_for(workflow, goal)
+            return planner_for(workflow, goal, settings=settings)

@@ -9,6 +9,7 @@ import numpy as np
 from ..workflow import Inventory, State, Step, Target
 from ._options import (
     Option,
+    bears_dose,
     best_rate,
     failed_too_often,
     option_cost,
@@ -20,7 +21,6 @@ from ._prices import Price
 from ._view import LibraryCandidate, Site, View, site_target
 from ._worlds import Probe
 
-_SITES_SCREENED = 4
 _PLAN_SIZES = (1, 2, 4, 8, 16)
 
 
@@ -56,7 +56,7 @@ def _library_option(
     if screened:
         step = state.workflow.producer(screened[-1])
         gains = view.gains(screened[-1], candidate.rows)
-        order = np.argsort(-gains, kind="stable")[:_SITES_SCREENED]
+        order = np.argsort(-gains, kind="stable")[: view.settings.sites_screened]
         probes = tuple(view.probe(screened[-1], int(candidate.rows[i])) for i in order)
         screening = plan_price(view, step, [new[i] for i in order])
         choices.append((_beyond(view, probes, pending, base), screening))
@@ -143,6 +143,8 @@ def _usable(view: View, quantity: str, site: Site) -> bool:
     probed = len(state.inventory.status((site[0], site[1], ())).probed)
     full = any(s.acts_on == "positions" and probed + s.batch > s.max_positions for s in chain)
     refused = any(refused_before(state, s, target) for s in chain)
+    if not bears_dose(state, chain, target):
+        return False
     return not full and not refused and not failed_too_often(state, chain, target)
 
 

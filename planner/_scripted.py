@@ -26,6 +26,7 @@ from ._follow_up import close, follow_up, unreduced
 from ._options import MAX_FAILURES, failed_too_often, refused_before
 from ._planner_for import planner_for
 from ._positions import positions_for
+from ._settings import PlannerSettings
 
 
 class Scripted(ABC):
@@ -33,14 +34,16 @@ class Scripted(ABC):
 
     name: str
 
-    def __init__(self, workflow: Workflow, goal: Goal) -> None:
+    def __init__(
+        self, workflow: Workflow, goal: Goal, settings: PlannerSettings | None = None
+    ) -> None:
         self._workflow = workflow
         self._goal = goal
         self._quantities = relevant_quantities(workflow, *looked_at(goal))
         self._screens = tuple(
             q for q in self._quantities if workflow.producer(q).name in workflow.session_steps
         )
-        self._recommender = planner_for(workflow, goal)
+        self._recommender = planner_for(workflow, goal, settings=settings)
         self._final = workflow.producer(goal.quantity)
 
     @abstractmethod

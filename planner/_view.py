@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 from typing import final
 
 import numpy as np
@@ -27,11 +26,10 @@ from ..workflow import (
 from ._belief import Belief
 from ._closed import Asked, Closed
 from ._closed_answers import recommend_closed
-from ._closed_goals import closed_objective, promising, space_grid, told_at
-from ._evidence import belief_from
+from ._closed_goals import ClosedGoal, closed_objective, promising, space_grid, told_at
+from ._evidence import belief_from, measurement_noise
 from ._gp import Matrix, Vector
 from ._pool import (
-    SPACE_POINTS,
     Site,
     known_sites,
     library_candidates,
@@ -40,6 +38,7 @@ from ._pool import (
     refined,
 )
 from ._prices import Prices
+from ._settings import DEFAULT_SETTINGS, PlannerSettings
 from ._worlds import Best, Certainty, Objective, Probe, Worlds, crossings
 
 
@@ -66,10 +65,16 @@ class View:
     libraries: tuple[LibraryCandidate, ...]
     free_rows: NDArray[np.int64]
     line: NDArray[np.int64]
+    settings: PlannerSettings
+
+    @property
+    def top(self) -> int:
+        """The row of the best believed design; the rows before it are spread over the space."""
+        return self.settings.space_points
 
     def noise(self, quantity: str) -> float:
         """Standard deviation of the next measurement: what past ones said, else the step's own."""
-        return expected_noise(self.belief, quantity)
+        return measurement_noise(self.belief, quantity)
 
     @property
     def finals(self) -> tuple[str, ...]:
@@ -112,42 +117,32 @@ class View:
         }
 
 
-def expected_noise(belief: Belief, quantity: str) -> float:
-    """Standard deviation of the next measurement: what past ones said, else the step's own."""
-    step = belief.workflow.producer(quantity)
-    counts = [
-        producer.batch
-        for port in step.consumes
-        if (producer := belief.workflow.producer(port.name)).acts_on == "positions"
-    ]
-    data = belief.data.get(quantity)
-    if data is None or not len(data.y):
-        return float(step.noise.get(quantity, 0.0) / np.sqrt(max(counts, default=1)))
-    return float(np.sqrt(np.median(data.noise)))
-
-
 def informative(state: State) -> int:
     """How many observations carry numbers that a belief takes in."""
     return sum(o.failure is None and bool(o.values or o.grids) for o in state.observations)
 
 
-def make_view(state: State, goal: Goal, quantities: Sequence[str]) -> View:
+def make_view(
+    state: State, goal: Goal, quantities: Sequence[str], settings: PlannerSettings | None = None
+) -> View:
     """Build pool, worlds and objective. Pure: the seed is the state's own and the count of data."""
-    belief = belief_from(state, quantities)
+    settings = settings or DEFAULT_SETTINGS
+    belief = belief_from(state, quantities, settings.quick_fit)
     seed = int(np.random.SeedSequence([state.seed, 3, informative(state)]).generate_state(1)[0])
     space = state.workflow.space
-    base = space.sobol(SPACE_POINTS, seed=state.seed)
+    base = space.sobol(settings.space_points, seed=state.seed)
     sites, site_x, known = known_sites(state)
     measured = measured_designs(state)
     measured_x = space.encode(measured) if measured else np.zeros((0, space.dim))
     targets = [Target(design=d, sample=s, site=i) for (s, i), d in zip(sites, known, strict=True)]
     told = told_at(state, goal, [*targets, *[Target(design=d) for d in measured]])
-    top = refined(belief, goal, base, seed)
-    if not isinstance(goal, Maximize | LocateBoundary):
+    top = refined(belief, goal, base, seed, settings.local_points)
+    if isinstance(goal, ClosedGoal):
         some = told.any(1)
         told_x = np.concatenate([site_x, measured_x])[some]
-        noise = partial(expected_noise, belief)
-        more = promising(goal, state, belief, base, told_x, told[some], noise, seed, len(top) - 1)
+        more = promising(
+            goal, state, belief, base, told_x, told[some], settings, seed, len(top) - 1
+        )
         top = np.concatenate([top[:1], more])
     blocks: list[Matrix] = [base, top]
     line = line_through(state, goal, top[0])
@@ -156,20 +151,20 @@ def make_view(state: State, goal: Goal, quantities: Sequence[str]) -> View:
     blocks += [site_x, measured_x]
     starts = np.cumsum([0, *[len(b) for b in blocks]])
     libraries, library_x = library_candidates(
-        state, belief, goal, np.concatenate([base, top]), seed
+        state, belief, goal, np.concatenate([base, top]), seed, settings
     )
-    grid = space_grid(goal, space, state.seed)
+    grid = space_grid(goal, space, state.seed, settings.grid_points)
     pool = np.concatenate([*blocks, library_x, grid])
-    worlds = belief.worlds(pool, goal.quantity, seed)
+    worlds = belief.worlds(pool, goal.quantity, seed, count=settings.worlds)
     designs = [*space.decode(pool[: starts[3]]), *known, *measured, *space.decode(library_x)]
     line_rows = np.arange(starts[2], starts[3])
-    if isinstance(goal, Maximize | LocateBoundary):
-        objective = make_objective(goal, worlds, line_rows, state)
-    else:
+    if isinstance(goal, ClosedGoal):
         grid_rows = np.arange(len(pool) - len(grid), len(pool))
         everywhere = np.zeros((len(pool), told.shape[1]), dtype=bool)
         everywhere[starts[3] : starts[5]] = told
         objective = closed_objective(goal, state, belief, worlds, None, grid_rows, everywhere)
+    else:
+        objective = make_objective(goal, worlds, line_rows, state)
     return View(
         state,
         belief,
@@ -181,11 +176,12 @@ def make_view(state: State, goal: Goal, quantities: Sequence[str]) -> View:
         tuple(LibraryCandidate(d, r + int(starts[5])) for d, r in libraries),
         np.concatenate([free, np.arange(starts[4], starts[5])]),
         line_rows,
+        settings,
     )
 
 
 def make_objective(
-    goal: Maximize | LocateBoundary,
+    goal: Goal,
     worlds: Worlds,
     line: NDArray[np.int64],
     state: State,
@@ -201,6 +197,8 @@ def make_objective(
             ]
             ticks = variable.from_unit(np.linspace(0.0, 1.0, len(line)))
             return Certainty(worlds, crossings(values[:, line], ticks, goal.level)[:, None])
+        case _:
+            raise AssertionError(f"no worlds are looked at for the goal {goal.kind}")
 
 
 def recommend_from(view: View, goal: Goal) -> Recommendation:
@@ -208,9 +206,9 @@ def recommend_from(view: View, goal: Goal) -> Recommendation:
     unit = goal_unit(view.state, goal)
     space = view.state.workflow.space
     values = view.worlds.values[goal.quantity]
-    top = SPACE_POINTS
+    top = view.top
     design = view.designs[top]
-    if isinstance(view.objective, Closed) and not isinstance(goal, Maximize | LocateBoundary):
+    if isinstance(view.objective, Closed) and isinstance(goal, ClosedGoal):
         return recommend_closed(goal, view.objective, view.worlds, view.designs, design, unit)
     match goal:
         case Maximize():
@@ -224,6 +222,8 @@ def recommend_from(view: View, goal: Goal) -> Recommendation:
             places = crossings(values[:, view.line], ticks, goal.level)
             estimate = Estimate(value=float(places.mean()), std=float(places.std()))
             design = design | {goal.variable: estimate.value}
+        case _:
+            raise AssertionError(f"no view answers the goal {goal.kind}")
     return Recommendation(goal=goal, design=design, estimate=estimate, unit=unit)
 
 
@@ -231,7 +231,7 @@ def confirming(view: View, goal: Goal) -> View | None:
     """A view whose objective is certainty about the recommended value, where that is asked for."""
     if not isinstance(goal, Maximize) or goal.confirm_std is None:
         return None
-    leader = view.worlds.values[goal.quantity][:, SPACE_POINTS : SPACE_POINTS + 1]
+    leader = view.worlds.values[goal.quantity][:, view.top : view.top + 1]
     if float(leader.std()) <= goal.confirm_std:
         return None
     return replace(view, objective=Certainty(view.worlds, leader))

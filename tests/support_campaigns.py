@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from probewise.campaign import Campaign, CampaignSpec
-from probewise.planner import _belief
+from probewise.planner import PlannerSettings, _belief
 from probewise.planner._gp import Matern52
 from probewise.workflow import (
     Action,
@@ -159,12 +159,15 @@ def registered(folder: Path) -> Iterator[Path]:
 
 
 SMALL = {
+    "DEFAULT_SETTINGS": PlannerSettings(
+        worlds=64,
+        space_points=16,
+        local_points=16,
+        libraries=6,
+        grid_points=48,
+        wide_points=32,
+    ),
     "WORLDS": 64,
-    "SPACE_POINTS": 16,
-    "LOCAL_POINTS": 16,
-    "LIBRARIES": 6,
-    "GRID_POINTS": 48,
-    "WIDE_POINTS": 32,
 }
 
 

@@ -107,7 +107,13 @@ def test_specimens_are_there_from_the_start(load: Callable[..., CampaignSpec]) -
 
 
 def test_policies_depend_on_the_goal(load: Callable[..., CampaignSpec]) -> None:
-    assert policies_of(load(RAW)) == ("planner", "fixed", "random", "single-source")
+    assert policies_of(load(RAW)) == (
+        "planner",
+        "fixed",
+        "random",
+        "single-source",
+        "rehearsed",
+    )
     positions = load_spec("bfo-replay", data="x.h5")
     assert policies_of(positions) == ("planner", "xy-gp", "random")
 

@@ -71,7 +71,8 @@ class Decision(Record):
 
     ``kind`` is ``act`` (dispatch the actions), ``wait`` (what is running may change the choice, or
     every worker is busy), ``close`` (end a session) or ``stop`` (end the campaign). ``expected`` is
-    the belief of the produced quantities at the target before the actions ran.
+    the belief of the produced quantities at the target before the actions ran. ``contender`` is who
+    decided, where a policy chooses among others.
     """
 
     number: int
@@ -86,3 +87,4 @@ class Decision(Record):
     reason: str
     alternatives: tuple[Alternative, ...] = ()
     expected: dict[str, Estimate] = {}
+    contender: str = ""

@@ -288,10 +288,12 @@ class Budget(Record):
     """Hard limits of a campaign; ``None`` means not limited.
 
     ``credits_per_hour`` is the value of an hour (lambda): what the user would pay to have the
-    result an hour earlier.
+    result an hour earlier. ``dose_e_per_A2`` is the most that any site of a sample (or design, in
+    workflows without samples) may be exposed to in total, in electrons per square ångström.
     """
 
     credits: NonNegative | None = None
     hours: NonNegative | None = None
     samples: int | None = Field(default=None, ge=0)
+    dose_e_per_A2: NonNegative | None = None
     credits_per_hour: NonNegative = 0.0

@@ -25,10 +25,10 @@ class Level(IntEnum):
 
 
 class Amount(Record):
-    """A log-normal amount of credits or hours, capped: ``fixed + per_position * n`` at the median.
+    """A log-normal amount of credits, hours or dose, capped.
 
-    ``median`` may be given as a bare number. The cap is hard: it is what a budget commits before
-    the step starts.
+    At the median it is ``median + per_position * n``. ``median`` may be given as a bare number. The
+    cap is hard: it is what a budget commits before the step starts.
     """
 
     median: NonNegative
@@ -113,6 +113,9 @@ class Step(Record):
     noise
         Standard deviation of one measurement of each produced quantity (a prior; learned later).
         For a step that ends a chain through ``positions``, of one position.
+    dose_e_per_A2
+        Electron dose that one run gives its target, in electrons per square ångström. What falls on
+        a whole sample counts for each of its sites.
     settable
         What the step consumes can be set to any value instead of being made: it may be asked for
         before its parents, whose values are then parameters of the action.
@@ -134,6 +137,7 @@ class Step(Record):
     requires: tuple[Name, ...] = ()
     cost_credits: Amount = Amount(median=1.0)
     latency_h: Amount = Amount(median=0.0)
+    dose_e_per_A2: Amount = Amount(median=0.0)
     noise: dict[str, float] = {}
     makes: Library | None = None
     mounts: bool = False
@@ -180,7 +184,19 @@ class Step(Record):
                 "acts_on: design",
                 "a synthesis step starts from a design",
             )
+        if self.exposes and (self.makes is not None or self.acts_on == "space"):
+            raise SpecError(
+                f"step {self.name!r}",
+                "a dose on something that is no specimen",
+                "a dose on steps that act on a design, sample, site or positions",
+                "remove dose_e_per_A2",
+            )
         return self
+
+    @property
+    def exposes(self) -> bool:
+        """Whether it gives its target a dose."""
+        return self.dose_e_per_A2.typical() > 0
 
     @property
     def needs(self) -> str:
