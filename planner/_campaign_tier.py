@@ -9,6 +9,7 @@ from ..workflow import Decision, Goal, Grant, State
 from ._build import build_action
 from ._design_options import design_options
 from ._options import Option, session_quantities
+from ._prices import Price
 from ._sample_options import library_options, session_options, site_options
 from ._step_options import step_options
 from ._theory_options import theory_options
@@ -180,12 +181,15 @@ class CampaignTier:
         reach = option.reach or option.price
         margin = view.settings.grant_margin
         hours = reach.hours * margin
+        free = state.free_credits - state.granted_credits
+        if view.settings.cost_blind:  # who does not see prices cannot cap by them
+            reach, hours = Price(free / margin), 1e6
         return Grant(
             session=session,
             sample=option.sample or "",
             credits=min(
                 max(reach.credits * margin, option.step.cost_credits.cap()),
-                state.free_credits - state.granted_credits,
+                free,
             ),
             hours=hours if limit is None else min(hours, limit - state.now_h),
             reservation_rate=rate,

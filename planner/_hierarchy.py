@@ -19,8 +19,6 @@ class HierarchicalPlanner:
     ``quantities`` restricts the belief (the single-source baseline sees the dear test alone).
     """
 
-    name = "planner"
-
     def __init__(
         self,
         workflow: Workflow,
@@ -28,6 +26,7 @@ class HierarchicalPlanner:
         quantities: tuple[str, ...] | None = None,
         settings: PlannerSettings | None = None,
     ) -> None:
+        self.name = "cost-blind" if settings is not None and settings.cost_blind else "planner"
         self._settings = settings
         self._goal = goal
         self._quantities = quantities or relevant_quantities(workflow, *looked_at(goal))

@@ -49,11 +49,15 @@ class NetworkSettings:
     estimates
         ``both``, or one alone: ``gain`` (knowledge gradient) or ``chain`` (chain index).
     doubt
-        Whether every third decision is made with length scales as short as the data allow.
+        Whether every third decision is made with length scales as short as the data allow, and a
+        belief that promises nothing is doubted.
+    cost_blind
+        Whether every step counts as one credit, whatever it costs.
     """
 
     estimates: str = "both"
     doubt: bool = True
+    cost_blind: bool = False
 
 
 @final
@@ -64,8 +68,6 @@ class NetworkPlanner:
     dear test alone).
     """
 
-    name = "planner"
-
     def __init__(
         self,
         workflow: Workflow,
@@ -75,6 +77,7 @@ class NetworkPlanner:
     ) -> None:
         self._goal = goal
         self._settings = settings or NetworkSettings()
+        self.name = "cost-blind" if self._settings.cost_blind else "planner"
         self._network = Network(workflow, goal.quantity, goal.subject_to, quantities)
         self._memory = Memory()
         self._cached: tuple[object, NetworkBelief, Pool] | None = None
@@ -105,7 +108,7 @@ class NetworkPlanner:
         start = self._start(state, belief)
         if start is not None:
             return start
-        prices = Prices(state)
+        prices = Prices(state, self._settings.cost_blind)
         doubted = None
         if self._settings.doubt and len(state.observations) % _DOUBT_EVERY == _DOUBT_EVERY - 1:
             doubted = belief.doubting()

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from ..workflow import Goal, Maximize, Policy, SpecError, Tune, Workflow
 from ._baselines import FixedWorkflow, RandomSearch, SingleSource
+from ._cheap_first import CheapFirst
 from ._goal_check import check_goal
 from ._planner_for import planner_for
 from ._position_search import PositionSearch
-from ._settings import PlannerSettings
+from ._settings import DEFAULT_SETTINGS, PlannerSettings
 from ._tuning import Tuning
 
-OVER_DESIGNS = ("planner", "fixed", "random", "single-source")
+OVER_DESIGNS = ("planner", "fixed", "random", "single-source", "cheap-first", "cost-blind")
 OVER_POSITIONS = ("planner", "xy-gp", "random")
 OVER_TIME = ("planner", "static", "periodic", "random")
 
@@ -41,6 +42,13 @@ def base_policy(
             f"for this goal one of {list(base_names(goal))}",
             "correct the name",
         )
+    if goal.quantity in workflow.formulas and name not in {"planner", "cost-blind"}:
+        raise SpecError(
+            f"policy {name!r}",
+            f"the goal {goal.quantity!r}, a formula",
+            "a goal that a step measures",
+            "use the policy planner, or name a measured quantity",
+        )
     if isinstance(goal, Maximize) and goal.over == "positions":
         uses = {"planner": "structure", "xy-gp": "place", "random": "random"}
         return PositionSearch(workflow, goal, uses[name])  # type: ignore[arg-type]
@@ -53,5 +61,10 @@ def base_policy(
             return RandomSearch(workflow, goal, settings)
         case "single-source":
             return SingleSource(workflow, goal, settings)
+        case "cheap-first":
+            return CheapFirst(workflow, goal, settings)
+        case "cost-blind":
+            blind = (settings or DEFAULT_SETTINGS).model_copy(update={"cost_blind": True})
+            return planner_for(workflow, goal, settings=blind)
         case _:
             return planner_for(workflow, goal, settings=settings)

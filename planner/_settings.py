@@ -30,6 +30,8 @@ class PlannerSettings(Record):
         Share of the gain of knowing everything that a theory never run before is trusted with.
     grant_margin
         A session's cap over the expected price of measuring every site of its sample once.
+    cost_blind
+        Whether every step counts as one credit, whatever it costs: the policy ``cost-blind``.
     """
 
     worlds: int = Field(default=WORLDS, ge=8, multiple_of=4)
@@ -42,6 +44,7 @@ class PlannerSettings(Record):
     sites_screened: int = Field(default=4, ge=1)
     theory_trust: float = Field(default=0.25, ge=0, le=1)
     grant_margin: float = Field(default=1.6, ge=1)
+    cost_blind: bool = False
 
     def light(self) -> PlannerSettings:
         """The same choices with a fraction of the computing, for rehearsals."""

@@ -170,7 +170,7 @@ def make_view(
         belief,
         worlds,
         objective,
-        Prices(state),
+        Prices(state, settings.cost_blind),
         designs,
         {s: int(starts[3]) + i for i, s in enumerate(sites)},
         tuple(LibraryCandidate(d, r + int(starts[5])) for d, r in libraries),
