@@ -2,6 +2,7 @@
 # make test     all tests: first the fast ones, then those that start Ray
 # make check    style, types and the order of the rooms
 # make compare  policies against each other on the demo's campaign
+# make bench    all benchmarks and docs/benchmarks.md from them; goes on where it was interrupted
 #
 # Each is complete on a machine that has Python 3.11 or newer and make. Everything is installed into
 # .venv; VENV=path puts it elsewhere, PYTHON=path chooses the interpreter, PIP_FLAGS is handed to pip.
@@ -10,6 +11,15 @@ VENV ?= .venv
 PIP_FLAGS ?=
 BIN := $(VENV)/bin
 RUN := runs/demo
+# For make bench: which seeds, how many at once, and where the recorded data lie. With the path of a
+# checkout of p-KGFN's code and the interpreter of an environment for it, these run too.
+SEEDS ?= 0-29
+PEER_SEEDS ?= 0-2
+WORKERS ?= 1
+DATA ?= ../shared/data
+P_KGFN_PATH ?=
+P_KGFN_PYTHON ?=
+SUITES := function_networks funnels multifidelity materials
 
 # The planner's matrices are small: more threads only wait for each other.
 export OMP_NUM_THREADS := 1
@@ -19,7 +29,7 @@ USABLE := import ensurepip, sys, venv; sys.exit(sys.version_info < (3, 11))
 PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3 python; do \
 	"$$p" -c "$(USABLE)" >/dev/null 2>&1 && { command -v "$$p"; break; }; done)
 
-.PHONY: help demo test test-fast test-ray check compare clean
+.PHONY: help demo test test-fast test-ray check compare bench clean
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
 
@@ -31,6 +41,15 @@ demo: $(VENV)/.installed
 
 compare: $(VENV)/.installed
 	$(BIN)/probewise compare sm-bfo
+
+bench: $(VENV)/.installed
+	for suite in $(SUITES); do \
+		$(BIN)/python -m benchmarks.$$suite --seeds $(SEEDS) --workers $(WORKERS) --data $(DATA); \
+	done; \
+	$(BIN)/python -m benchmarks.speed --seeds 0; \
+	if [ -n "$(P_KGFN_PATH)" ]; then $(BIN)/python -m benchmarks.peers --seeds $(PEER_SEEDS) \
+		--p-kgfn-path "$(P_KGFN_PATH)" --python "$(P_KGFN_PYTHON)" --data $(DATA); fi; \
+	$(BIN)/python -m benchmarks.report --data $(DATA)
 
 test: test-fast test-ray
 

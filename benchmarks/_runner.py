@@ -25,15 +25,20 @@ ProblemMaker = Callable[[int], Problem]
 
 T = TypeVar("T")
 _SLACK = 1e-9
+_FEW = 10_000
 
 
 @dataclass(frozen=True)
 class Suite:
-    """Problems and policies by name; the module that defines it says where to find it again."""
+    """Problems and policies by name.
+
+    With ``fresh`` every run has a process of its own, so that its peak of memory is its own too.
+    """
 
     name: str
     problems: Mapping[str, ProblemMaker]
     policies: Mapping[str, PlayerMaker]
+    fresh: bool = False
 
 
 @dataclass(frozen=True)
@@ -61,12 +66,17 @@ def run_all(
 
 
 def _results(suite: Suite, todo: Sequence[Task], workers: int) -> Iterator[tuple[Task, Run]]:
-    if workers <= 1:
+    if workers <= 1 and not suite.fresh:
         for task in todo:
             yield task, run_safely(suite, task)
         return
     context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(workers, mp_context=context, initializer=_one_thread) as pool:
+    with ProcessPoolExecutor(
+        max(workers, 1),
+        mp_context=context,
+        initializer=_one_thread,
+        max_tasks_per_child=1 if suite.fresh else None,
+    ) as pool:
         futures = {pool.submit(run_safely, suite, task): task for task in todo}
         for future in as_completed(futures):
             yield futures[future], future.result()
@@ -160,8 +170,9 @@ def play(
 
 
 def _candidate(problem: Problem, query: Query) -> list[int]:
-    """The candidate whose goal a query measures, if there is a pool and it does."""
-    if problem.pool is None or problem.chain()[-1].step not in query.steps:
+    """The candidate whose goal a query measures, if there is a pool, not too long, and it does."""
+    few = 0 < len(problem.space.candidates) <= _FEW
+    if not few or problem.chain()[-1].step not in query.steps:
         return []
     return [problem.rows[tuple(query.design.values())]]
 

@@ -1,0 +1,180 @@
+"""All tables and pictures of ``docs/benchmarks.md``: ``python -m benchmarks.report``.
+
+Reads the JSON lines of all suites in a folder; what has not been run is said not to have been. The
+words between the tables stand in ``templates/benchmarks.md.j2``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections import Counter
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from . import _pictures
+from ._command import RESULTS
+from ._data import CHECKOUT, VARIABLE, DataMissingError
+from ._records import Run
+from ._statistics import evaluations_to, found_top, load
+from ._tables import (
+    Groups,
+    against_table,
+    group,
+    markdown,
+    network_table,
+    regret_table,
+    seconds_table,
+    speed_table,
+)
+
+HERE = Path(__file__).parent
+TOP = 0.05
+LOOKS = (10, 20, 40)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    made = argparse.ArgumentParser(prog="python -m benchmarks.report", description=__doc__)
+    made.add_argument("--runs", type=Path, default=RESULTS, help="folder of JSON lines")
+    made.add_argument("--docs", type=Path, default=CHECKOUT / "docs", help="folder to write to")
+    made.add_argument("--data", type=Path, help=f"folder of recorded data (or {VARIABLE})")
+    args = made.parse_args(argv)
+    if args.data:
+        os.environ[VARIABLE] = str(args.data)
+    path = write_report(load(args.runs), args.docs)
+    print(path)
+    return 0
+
+
+def write_report(runs: Sequence[Run], docs: Path) -> Path:
+    """Write ``benchmarks.md`` and its pictures into ``docs``; returns the page's path."""
+    suites = {
+        name: [r for r in runs if r.suite == name] for name in sorted({r.suite for r in runs})
+    }
+    groups = {name: group(found) for name, found in suites.items()}
+    environment = Environment(
+        loader=FileSystemLoader(HERE / "templates"),
+        undefined=StrictUndefined,
+        keep_trailing_newline=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        autoescape=False,
+    )
+    text = environment.get_template("benchmarks.md.j2").render(
+        networks=_tables(groups.get("function_networks"), network_table),
+        funnels=_tables(groups.get("funnels"), lambda _, p: against_table(p, "tuned-funnel")),
+        fidelities=_tables(groups.get("multifidelity"), lambda _, p: regret_table(p)),
+        materials=_materials(groups.get("materials"), docs),
+        peers=seconds_table(groups.get("function_networks", {}), suites.get("peers", [])),
+        has_peers=bool(groups.get("peers")),
+        speed=speed_table(groups["speed"]) if "speed" in groups else "",
+        pictures=_draw(groups, docs / "benchmarks"),
+        died=_died(runs),
+        machines=_machines(runs),
+    )
+    docs.mkdir(parents=True, exist_ok=True)
+    path = docs / "benchmarks.md"
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def _tables(
+    found: Groups | None, table: Callable[[str, dict[str, list[Run]]], str]
+) -> list[tuple[str, str]]:
+    """Title and table of every problem of a suite."""
+    return [
+        (_title(problem, policies), table(problem, policies))
+        for problem, policies in (found or {}).items()
+    ]
+
+
+def _title(problem: str, policies: dict[str, list[Run]]) -> str:
+    run = next(iter(policies.values()))[0]
+    return f"{problem}: {run.budget:g} credits, best {run.best:.6g}"
+
+
+def _draw(groups: dict[str, Groups], folder: Path) -> dict[str, str]:
+    """Pictures by suite, as links from the page."""
+    titles = {
+        "function_networks": "Function networks",
+        "funnels": "Candidates behind a funnel",
+        "multifidelity": "A dear source and a cheap one",
+    }
+    drawn: dict[str, str] = {}
+    for suite, title in titles.items():
+        if groups.get(suite):
+            _pictures.curves(groups[suite], folder / f"{suite}.png", title=title)
+            drawn[suite] = f"![{title}](benchmarks/{suite}.png)"
+    if groups.get("speed"):
+        _pictures.growth(groups["speed"], folder / "speed.png")
+        drawn["speed"] = "![Growth of a decision](benchmarks/speed.png)"
+    return drawn
+
+
+def _materials(found: Groups | None, docs: Path) -> dict[str, str]:
+    """Top shares, enhancement over random and acceleration to 80 %, with the picture's link."""
+    if not found:
+        return {}
+    try:
+        best = {name: _top(name) for name in found}
+    except DataMissingError as error:
+        return {"table": f"*{error}*", "picture": ""}
+    rows = []
+    for problem, policies in found.items():
+        size = len(best[problem]) / TOP
+        for policy, runs in policies.items():
+            shares = [np.mean([found_top(r, best[problem], i) for r in runs]) for i in LOOKS]
+            chance = [min(i / size, 1.0) for i in LOOKS]
+            costs = [evaluations_to(r, best[problem], 0.8) for r in runs]
+            middle = float(np.median(costs))
+            row = [problem, f"`{policy}`", str(len(runs))]
+            row += [f"{s:.0%} ({s / c:.1f}×)" for s, c in zip(shares, chance, strict=True)]
+            row += (
+                ["never", "–"]
+                if np.isinf(middle)
+                else [f"{middle:g}", f"{0.8 * size / middle:.1f}×"]
+            )
+            rows.append(row)
+    _pictures.tops(found, best, docs / "benchmarks" / "materials.png")
+    head = ["Pool", "Policy", "Seeds", *(f"best 5 % after {i}" for i in LOOKS)]
+    table = markdown([*head, "evaluations to 80 %", "acceleration"], rows)
+    return {"table": table, "picture": "![Pools of materials](benchmarks/materials.png)"}
+
+
+def _top(name: str) -> set[int]:
+    """The best 5 % of a pool, at least one."""
+    from .materials import material
+
+    problem = material(name, 0)
+    assert problem.pool is not None
+    values = problem.outputs(problem.pool)["score"]
+    return set(map(int, np.argsort(-values)[: max(int(np.ceil(TOP * len(values))), 1)]))
+
+
+def _died(runs: Sequence[Run]) -> list[str]:
+    """Problem and policy of runs that died, with the last line of why."""
+    why = Counter(
+        f"{r.problem}, `{r.policy}`: {r.error.strip().splitlines()[-1][:160]}"
+        for r in runs
+        if r.error
+    )
+    return [f"{reason} ({count} seeds)" for reason, count in sorted(why.items())]
+
+
+def _machines(runs: Sequence[Run]) -> list[str]:
+    """Every machine that runs ran on, with what was installed."""
+    seen: dict[str, set[str]] = {}
+    for run in runs:
+        m = run.machine
+        versions = ", ".join(f"{k} {v}" for k, v in m.versions.items())
+        text = f"{m.processor}, {m.cores} cores, {m.threads} thread; Python {m.python}, {versions}"
+        seen.setdefault(text, set()).add(run.suite)
+    return [f"{', '.join(sorted(suites))}: {text}" for text, suites in seen.items()]
+
+
+if __name__ == "__main__":
+    sys.exit(main())
