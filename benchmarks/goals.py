@@ -257,13 +257,13 @@ def tasks(goals: list[str], seeds: int) -> Iterator[tuple[dict[str, Any], Callab
     """Keys of all runs, each with what makes its record."""
     settings = ("checks and work", "every check is work")
     tuned = ("probewise", "static", "periodic", "random", "TV-GP-UCB")
-    tables: tuple[tuple[str, Any, Any, tuple[str, ...]], ...] = (
+    tables: list[tuple[str, Any, Any, tuple[str, ...]]] = [
         ("pareto", pareto, _named_all(PARETO), ("probewise", "qLogNEHVI", "Sobol")),
         ("discriminate", discriminate, {t: t for t in TRUTHS}, ("probewise", "spread", "random")),
         ("feasible_region", region, _named_all(REGIONS), ("probewise", "straddle", "Sobol")),
         ("explore", explore, _named_all(SPACES), ("probewise", "qNIPV", "Sobol")),
         ("tune", tune, {s: s for s in settings}, tuned),
-    )
+    ]
     for seed in range(seeds):
         for goal, run, problems, methods in tables:
             for (name, problem), method in product(problems.items(), methods):
@@ -311,6 +311,7 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--out", type=Path, default=Path("runs/goals.jsonl"))
     parser.add_argument("--goals", nargs="+", choices=every, default=every)
+    parser.add_argument("--problems", nargs="+", default=None, help="these alone")
     parser.add_argument("--methods", nargs="+", default=None, help="these alone")
     parser.add_argument("--table", action="store_true", help="print the tables and run nothing")
     given = parser.parse_args()
@@ -320,7 +321,10 @@ def main() -> None:
     names = ("goal", "problem", "method", "seed")
     done = {tuple(r[n] for n in names) for r in records}
     for key, run in [] if given.table else tasks(given.goals, given.seeds):
-        chosen = given.methods is None or key["method"] in given.methods
+        chosen = all(
+            wanted is None or key[name] in wanted
+            for name, wanted in (("method", given.methods), ("problem", given.problems))
+        )
         if tuple(key[n] for n in names) in done or not chosen:
             continue
         begun = time.perf_counter()

@@ -27,7 +27,7 @@ from ..workflow import (
 from ._belief import Belief
 from ._closed import Asked, Closed
 from ._closed_answers import recommend_closed
-from ._closed_goals import closed_objective, promising, space_grid, told_at
+from ._closed_goals import ClosedGoal, closed_objective, promising, space_grid, told_at
 from ._evidence import belief_from
 from ._gp import Matrix, Vector
 from ._pool import (
@@ -143,7 +143,7 @@ def make_view(state: State, goal: Goal, quantities: Sequence[str]) -> View:
     targets = [Target(design=d, sample=s, site=i) for (s, i), d in zip(sites, known, strict=True)]
     told = told_at(state, goal, [*targets, *[Target(design=d) for d in measured]])
     top = refined(belief, goal, base, seed)
-    if not isinstance(goal, Maximize | LocateBoundary):
+    if isinstance(goal, ClosedGoal):
         some = told.any(1)
         told_x = np.concatenate([site_x, measured_x])[some]
         noise = partial(expected_noise, belief)
@@ -163,13 +163,13 @@ def make_view(state: State, goal: Goal, quantities: Sequence[str]) -> View:
     worlds = belief.worlds(pool, goal.quantity, seed)
     designs = [*space.decode(pool[: starts[3]]), *known, *measured, *space.decode(library_x)]
     line_rows = np.arange(starts[2], starts[3])
-    if isinstance(goal, Maximize | LocateBoundary):
-        objective = make_objective(goal, worlds, line_rows, state)
-    else:
+    if isinstance(goal, ClosedGoal):
         grid_rows = np.arange(len(pool) - len(grid), len(pool))
         everywhere = np.zeros((len(pool), told.shape[1]), dtype=bool)
         everywhere[starts[3] : starts[5]] = told
         objective = closed_objective(goal, state, belief, worlds, None, grid_rows, everywhere)
+    else:
+        objective = make_objective(goal, worlds, line_rows, state)
     return View(
         state,
         belief,
@@ -185,7 +185,7 @@ def make_view(state: State, goal: Goal, quantities: Sequence[str]) -> View:
 
 
 def make_objective(
-    goal: Maximize | LocateBoundary,
+    goal: Goal,
     worlds: Worlds,
     line: NDArray[np.int64],
     state: State,
@@ -201,6 +201,8 @@ def make_objective(
             ]
             ticks = variable.from_unit(np.linspace(0.0, 1.0, len(line)))
             return Certainty(worlds, crossings(values[:, line], ticks, goal.level)[:, None])
+        case _:
+            raise AssertionError(f"{goal.kind} is no goal over worlds")
 
 
 def recommend_from(view: View, goal: Goal) -> Recommendation:
@@ -210,7 +212,7 @@ def recommend_from(view: View, goal: Goal) -> Recommendation:
     values = view.worlds.values[goal.quantity]
     top = SPACE_POINTS
     design = view.designs[top]
-    if isinstance(view.objective, Closed) and not isinstance(goal, Maximize | LocateBoundary):
+    if isinstance(view.objective, Closed) and isinstance(goal, ClosedGoal):
         return recommend_closed(goal, view.objective, view.worlds, view.designs, design, unit)
     match goal:
         case Maximize():
@@ -224,6 +226,8 @@ def recommend_from(view: View, goal: Goal) -> Recommendation:
             places = crossings(values[:, view.line], ticks, goal.level)
             estimate = Estimate(value=float(places.mean()), std=float(places.std()))
             design = design | {goal.variable: estimate.value}
+        case _:
+            raise AssertionError(f"{goal.kind} is no goal over worlds")
     return Recommendation(goal=goal, design=design, estimate=estimate, unit=unit)
 
 

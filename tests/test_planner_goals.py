@@ -130,6 +130,20 @@ def test_goals_are_pursued_with_samples_too(goal: Goal) -> None:
         assert play(SAMPLES, goal, 45, policy).recommend() is not None
 
 
+def test_the_scale_is_learnt_first_where_there_is_no_prior() -> None:
+    far = FeasibleRegion.model_validate({"limits": [{"quantity": "waste", "below": 1000.0}]})
+    planner = Planner(TWO, far, Budget(credits=30), seed=0, capacity=1)
+    for _ in range(3):
+        (action,) = planner.suggest()
+        x = action.target.design["x"]
+        planner.ingest(action, {"height": 0.0, "waste": 4000.0 * x})
+    places = np.array([list(a.target.design.values()) for a in planner.state.actions.values()])
+    apart = np.linalg.norm(places[:, None] - places[None], axis=-1)[~np.eye(3, dtype=bool)]
+    assert apart.min() > 0.2
+    dear = far.model_copy(update={"worth_credits": 1e-9})
+    assert Planner(TWO, dear, Budget(credits=30)).suggest()
+
+
 def test_several_asked_at_once_know_of_each_other() -> None:
     planner = Planner(TWO, FRONT, Budget(credits=30), seed=0)
     places = np.array([list(a.target.design.values()) for a in planner.suggest(4)])
