@@ -11,17 +11,21 @@ from pydantic import TypeAdapter
 from support_campaigns import DESIGNS, SAMPLES, fix_kernel, height, shrink
 
 from probewise.campaign import CampaignSpec
+from probewise.campaign._judge import judged
 from probewise.campaign._wording import answer_label, answer_text, goal_text
+from probewise.matter import SmBfoTruth
 from probewise.planner import Planner, _belief, make_policy, policy_names
 from probewise.workflow import (
     Action,
     Budget,
     Design,
     Discriminate,
+    Estimate,
     Explore,
     FeasibleRegion,
     Goal,
     Pareto,
+    Recommendation,
     SpecError,
     Tune,
     Workflow,
@@ -176,6 +180,15 @@ def test_a_goal_comes_from_yaml_and_goes_there_again(raw: dict[str, Any]) -> Non
         assert make_policy(name, DESIGNS, goal).name == name
     found = Planner(DESIGNS, goal, Budget(credits=9, hours=9)).recommend()
     assert found is not None and goal_text(goal) and answer_label(found) and answer_text(found)
+
+
+def test_a_truth_that_knows_nothing_of_a_goal_gives_no_score() -> None:
+    goal = GOALS.validate_python(EVERY[0])
+    found = Recommendation(goal=goal, estimate=Estimate(value=1.0))
+    truth = SmBfoTruth()
+    assert judged(truth, found) is None
+    with pytest.raises(SpecError):
+        judged(truth, found.model_copy(update={"goal": Explore(quantity="height")}))
 
 
 def test_the_schema_names_every_goal() -> None:
