@@ -6,6 +6,7 @@ from ._baselines import FixedWorkflow, RandomSearch, SingleSource
 from ._belief import Belief
 from ._evidence import belief_from, looked_at, relevant_quantities
 from ._hierarchy import HierarchicalPlanner
+from ._network_planner import NetworkPlanner, NetworkSettings
 from ._planner import Planner
 from ._policies import make_policy, policy_names
 from ._position_search import PositionSearch
@@ -20,6 +21,8 @@ __all__ = [
     "Certainty",
     "FixedWorkflow",
     "HierarchicalPlanner",
+    "NetworkPlanner",
+    "NetworkSettings",
     "Objective",
     "Planner",
     "PositionBelief",

@@ -13,17 +13,28 @@ from typing import final
 import numpy as np
 from numpy.typing import NDArray
 
-from ..workflow import State
+from ..workflow import Action, Estimate, State, Workflow
 from ._network_fit import Fit, fit_group
 from ._network_graph import Learned, Network
 from ._network_kernel import LevelKernel, Levels, Matrix, Vector
 from ._network_process import GroupProcess
 
 Key = bytes
-FitCache = dict[tuple[int, bytes], Fit]
+
+
+@final
+class Memory:
+    """Fits and factors of earlier decisions: they save time and change nothing."""
+
+    def __init__(self) -> None:
+        self.fits: dict[tuple[int, bytes], Fit] = {}
+        self.processes: dict[int, tuple[Fit, GroupProcess]] = {}
+
 
 _GRID = 1e9
 _NOISE_FLOOR = 1e-10
+_FITTED = 400
+"""So many data at most decide on hyperparameters."""
 _EXACT = 1e-3
 """A noise below this share of a quantity's scale counts as none."""
 
@@ -32,6 +43,15 @@ def keys_of(x: Matrix, columns: tuple[int, ...]) -> list[Key]:
     """What tells designs (n, dim) apart in some columns."""
     rows = np.ascontiguousarray(np.rint(x[:, columns] * _GRID).astype(np.int64))
     return [row.tobytes() for row in rows]
+
+
+def set_inputs(action: Action, workflow: Workflow) -> dict[str, float]:
+    """What a settable step was asked to take for its parents; empty where it follows them."""
+    step = workflow.step(action.step)
+    if not step.settable:
+        return {}
+    names = {p.name for p in step.consumes}
+    return {k: float(v) for k, v in action.parameters.items() if k in names}
 
 
 def due_fit(n: int) -> int:
@@ -49,6 +69,7 @@ class _Table:
 
     rows: list[int] = field(default_factory=list)
     x: list[Vector] = field(default_factory=list)
+    given: list[dict[str, float]] = field(default_factory=list)
     y: list[float] = field(default_factory=list)
     noise: list[float] = field(default_factory=list)
 
@@ -65,7 +86,7 @@ class NetworkBelief:
         For each step, the designs at which it was done or runs, by all columns.
     """
 
-    def __init__(self, network: Network, state: State, fits: FitCache) -> None:
+    def __init__(self, network: Network, state: State, memory: Memory) -> None:
         self.network = network
         self.state = state
         self.known: dict[str, dict[Key, tuple[float, float]]] = {
@@ -79,7 +100,7 @@ class NetworkBelief:
         self.fits: list[Fit] = []
         self.groups: list[GroupProcess] = []
         for number, chain in enumerate(network.groups):
-            self._add_group(number, chain, fits)
+            self._add_group(number, chain, memory)
         self._pending()
 
     # -- reading ----------------------------------------------------------------------------------
@@ -95,19 +116,33 @@ class NetworkBelief:
         whole = keys_of(x, everything)
         columns = {n.quantity: keys_of(x, n.columns) for n in self.network.learned}
         for row, i in enumerate(on_design):
-            self.done.setdefault(actions[i].step, set()).add(whole[row])
+            given = set_inputs(actions[i], state.workflow)
+            if not given:
+                self.done.setdefault(actions[i].step, set()).add(whole[row])
             for quantity, estimate in good[i].values.items():
                 if quantity in names:
-                    self._note(quantity, row, x[row], columns[quantity][row], estimate)
+                    key = None if given else columns[quantity][row]
+                    self._note(quantity, row, x[row], key, estimate, given)
         self._designs = x
 
-    def _note(self, quantity: str, row: int, x: Vector, key: Key, estimate: object) -> None:
-        value, std = float(estimate.value), float(estimate.std)  # type: ignore[attr-defined]
+    def _note(
+        self,
+        quantity: str,
+        row: int,
+        x: Vector,
+        key: Key | None,
+        estimate: Estimate,
+        given: dict[str, float],
+    ) -> None:
+        value, std = estimate.value, estimate.std
         table = self._tables[quantity]
         table.rows.append(row)
         table.x.append(x)
+        table.given.append(given)
         table.y.append(value)
         table.noise.append(std**2)
+        if key is None:  # told at inputs that belong to no design
+            return
         total, weight = self.known[quantity].get(key, (0.0, 0.0))
         self.known[quantity][key] = (total + value, weight + 1.0)
 
@@ -115,13 +150,16 @@ class NetworkBelief:
         """Location and scale for standardizing: the prior's, or the data's where there is none."""
         prior = self.network.workflow.priors.get(quantity)
         y = np.array(self._tables[quantity].y)
+        y = y[: due_fit(len(y))]  # as stable as the fit
         if prior is not None:
             return prior.mean, prior.std
         if not len(y):
             return 0.0, 1.0
         spread = float(y.std())
         center = float(y.mean())
-        return center, spread if spread > 1e-12 * max(abs(center), 1e-290) else max(abs(center), 1.0)
+        return center, spread if spread > 1e-12 * max(abs(center), 1e-290) else max(
+            abs(center), 1.0
+        )
 
     # -- processes --------------------------------------------------------------------------------
 
@@ -161,7 +199,7 @@ class NetworkBelief:
         seen = [v for v in self._formula_values(goal, self._designs) if np.isfinite(v)]
         return float(min(seen, default=0.0))
 
-    def _add_group(self, number: int, chain: tuple[str, ...], fits: FitCache) -> None:
+    def _add_group(self, number: int, chain: tuple[str, ...], memory: Memory) -> None:
         order: list[tuple[int, int]] = []
         x: list[Matrix] = []
         y: list[Vector] = []
@@ -172,6 +210,9 @@ class NetworkBelief:
                 continue
             designs = np.array(table.x)
             parents = {p: self._parent_values(p, designs) for p in node.parents}
+            for row, given in enumerate(table.given):
+                for name, value in given.items():
+                    parents[name][row] = value
             scale = self.scales[quantity][1]
             x.append(self.inputs(node, designs, parents))
             y.append(self.standard(quantity, np.array(table.y)))
@@ -191,18 +232,44 @@ class NetworkBelief:
         levels = np.array([level for _, level in order])[rank]
         inputs, values = np.concatenate(x)[rank], np.concatenate(y)[rank]
         variances = np.concatenate(noise)[rank]
-        due = due_fit(len(values))
-        told = (inputs[:due].tobytes(), values[:due].tobytes(), variances[:due].tobytes())
-        key = (number, b"".join(told))
-        if key not in fits:
-            fits[key] = fit_group(
-                inputs[:due], levels[:due], values[:due], variances[:due], width, len(chain)
-            )
-        fit = fits[key]
+        fit = self._fit(memory, number, inputs, levels, values, variances, width, len(chain))
         self.fits.append(fit)
-        self.groups.append(
-            GroupProcess(fit.kernel, inputs, levels, values, variances, fit.roughness)
-        )
+        earlier = memory.processes.get(number)
+        if earlier is not None and earlier[0] is fit:
+            process = earlier[1]
+            if process.continues(inputs, levels, variances):
+                n = len(process.x)
+                process = process.with_data(inputs[n:], levels[n:], values, variances[n:])
+                memory.processes[number] = (fit, process)
+                self.groups.append(process)
+                return
+        process = GroupProcess(fit.kernel, inputs, levels, values, variances, fit.roughness)
+        memory.processes[number] = (fit, process)
+        self.groups.append(process)
+
+    def _fit(
+        self,
+        memory: Memory,
+        number: int,
+        x: Matrix,
+        levels: Levels,
+        y: Vector,
+        noise: Vector,
+        width: Vector,
+        count: int,
+    ) -> Fit:
+        """The scheduled fit, on a few hundred of the data at most."""
+        due = due_fit(len(y))
+        rows = np.arange(due)
+        if due > _FITTED:
+            best = np.argsort(-y[:due], kind="stable")[: _FITTED // 4]
+            spread = np.linspace(0, due - 1, _FITTED - len(best)).astype(int)
+            rows = np.unique(np.concatenate([best, spread]))
+        given = (x[rows], levels[rows], y[rows], noise[rows])
+        key = (number, b"".join(a.tobytes() for a in given))
+        if key not in memory.fits:
+            memory.fits[key] = fit_group(*given, width, count)
+        return memory.fits[key]
 
     def _width(self, number: int, x: list[Matrix]) -> Vector:
         """Spans of a group's inputs: one for a control, what was seen for a parent."""
@@ -239,26 +306,55 @@ class NetworkBelief:
     # -- running ----------------------------------------------------------------------------------
 
     def _pending(self) -> None:
-        """Condition on what runs as if its believed values had been measured."""
+        """Condition on what runs as if its believed values had been measured, and on what follows.
+
+        A chain that was begun will be gone on with if it promises enough: beginning another one
+        beside it would tell the same.
+        """
         space = self.network.workflow.space
         issued = [i for i in self.state.running.values() if i.action.target.design]
         for item in issued:
             x = space.encode([item.action.target.design])
             key = keys_of(x, tuple(range(space.dim)))[0]
             self.running.setdefault(item.action.step, set()).add(key)
-            for port in self.network.workflow.step(item.action.step).produces:
-                if port.name in self.known:
-                    self._believe(port.name, x)
+            produced = {p.name for p in self.network.workflow.step(item.action.step).produces}
+            given = set_inputs(item.action, self.network.workflow)
+            for name in produced & set(self.known) if given else ():
+                at = {q: np.array([v]) for q, v in given.items()}
+                self._believed(self.network.learn(name), x, at, True)
+            if not given:
+                self._believe(produced, x)
 
-    def _believe(self, quantity: str, x: Matrix) -> None:
-        node = self.network.learn(quantity)
-        parents = {p: self._parent_values(p, x) for p in node.parents}
-        inputs = self.inputs(node, x, parents)
+    def _believe(self, produced: set[str], x: Matrix) -> None:
+        known = self.lookup(x)
+        values: dict[str, Vector] = {}
+        touched: set[str] = set()
+        for name, node in self.network.nodes.items():
+            moved = name in produced or any(p in touched for p in node.parents)
+            if not isinstance(node, Learned):
+                found = node.formula({p: values[p] for p in node.parents} | self.variables(x))
+                values[name] = np.broadcast_to(found, (1,))
+            elif not np.isnan(known[name][0]) and not moved:
+                values[name] = known[name]
+            else:
+                values[name] = self._believed(node, x, values, moved)
+            if moved:
+                touched.add(name)
+
+    def _believed(
+        self, node: Learned, x: Matrix, values: dict[str, Vector], condition: bool
+    ) -> Vector:
+        """The mean of a node at one design, given its parents; conditioned on if asked."""
+        inputs = self.inputs(node, x, {p: values[p] for p in node.parents})
         group = self.groups[node.group]
+        location, scale = self.scales[node.quantity]
         mean = group.moments(inputs, node.level).mean
-        noise = max((self.noise(quantity) / self.scales[quantity][1]) ** 2, _NOISE_FLOOR)
-        levels: Levels = np.array([node.level])
-        self.groups[node.group] = group.with_data(inputs, levels, mean, np.array([noise]))
+        if condition:
+            noise = max((self.noise(node.quantity) / scale) ** 2, _NOISE_FLOOR)
+            told = np.concatenate([group.y, mean])
+            levels: Levels = np.array([node.level])
+            self.groups[node.group] = group.with_data(inputs, levels, told, np.array([noise]))
+        return location + scale * mean
 
     def doubting(self) -> NetworkBelief | None:
         """The same belief with length scales as short as the data allow; None if that is no
@@ -289,12 +385,18 @@ class NetworkBelief:
         for node in self.network.learned:
             found = self.known[node.quantity]
             values[node.quantity] = np.full(len(x), np.nan)
-            if found:
-                for i, key in enumerate(keys_of(x, node.columns)):
-                    if key in found:
-                        total, weight = found[key]
-                        values[node.quantity][i] = total / weight
+            keys = keys_of(x, node.columns) if found else []
+            for i, key in enumerate(keys):
+                if key in found:
+                    total, weight = found[key]
+                    values[node.quantity][i] = total / weight
         return values
+
+    def begun(self, x: Matrix) -> NDArray[np.int64]:
+        """Rows of unit designs (n, dim) at which something was measured, the last few hundred."""
+        everything = tuple(range(x.shape[1]))
+        seen = set(keys_of(self._designs[-256:], everything))
+        return np.array([i for i, k in enumerate(keys_of(x, everything)) if k in seen], dtype=int)
 
     def measured_designs(self) -> NDArray[np.float64]:
         """Unit designs (n, dim) of all that was measured, repeated where it was so."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import final
@@ -139,6 +138,22 @@ class Chains:
             everything @ np.array([p.hours for p in self._each]),
         )
 
+    def settable(self, quantity: str) -> tuple[Mask, float]:
+        """Points (N,) at which a step can be asked for with its inputs set, and the price of that.
+
+        That is where they are not known, and nothing but other numbers has to come before.
+        """
+        step = self._place[self._network.learn(quantity).step.name]
+        before = np.flatnonzero(self._needs[step])
+        able = self.steps[step].settable and not self._silent[before].any()
+        blank = self._open[:, before].any(1) & ~self._busy[:, step]
+        cost = self._each[step].at(self._rate) + float(self._waits[step])
+        return (blank if able else np.zeros(self._count, dtype=bool)), cost
+
+    def alone(self, quantity: str) -> Price:
+        """Expected price of the one step that gives a quantity."""
+        return self._each[self._place[self._network.learn(quantity).step.name]]
+
     def price(self, quantity: str, row: int, whole: bool) -> Price:
         """Expected price of the steps up to a quantity at a point, or of the whole chain."""
         leg = self.leg(quantity, again=True)
@@ -150,7 +165,3 @@ class Chains:
             if self._open[row, i]:
                 total = total + self._each[i]
         return total
-
-
-def names_of(steps: Sequence[Step]) -> tuple[str, ...]:
-    return tuple(s.name for s in steps)

@@ -19,14 +19,15 @@ from ..workflow import (
     Workflow,
 )
 from ._build import build_action
-from ._network_belief import FitCache, NetworkBelief, keys_of
+from ._network_belief import Memory, NetworkBelief, keys_of
 from ._network_forward import forward
 from ._network_graph import Network
 from ._network_kernel import Vector
 from ._network_options import Proposal, proposals
-from ._network_pool import Pool, joint_sample, make_pool
+from ._network_pool import Pool, joint_sample, make_pool, spread_designs
 from ._options import failed_too_often, refused_before
 from ._prices import Prices
+from ._threads import one_thread
 
 _START = 3
 _LOOKED_AT = 400
@@ -75,7 +76,7 @@ class NetworkPlanner:
         self._goal = goal
         self._settings = settings or NetworkSettings()
         self._network = Network(workflow, goal.quantity, goal.subject_to, quantities)
-        self._fits: FitCache = {}
+        self._memory = Memory()
         self._cached: tuple[object, NetworkBelief, Pool] | None = None
 
     # -- looking ----------------------------------------------------------------------------------
@@ -84,7 +85,7 @@ class NetworkPlanner:
         """Belief and pool for a state; kept while nothing that matters changes."""
         key = (id(state), len(state.observations), tuple(state.running))
         if self._cached is None or self._cached[0] != key:
-            belief = NetworkBelief(self._network, state, self._fits)
+            belief = NetworkBelief(self._network, state, self._memory)
             self._cached = (key, belief, make_pool(belief, self._seed(state)))
         return self._cached[1], self._cached[2]
 
@@ -96,6 +97,10 @@ class NetworkPlanner:
 
     def decide(self, state: State) -> Decision:
         """The best affordable proposal whose worker is free; else wait, or stop with the reason."""
+        with one_thread():
+            return self._decide(state)
+
+    def _decide(self, state: State) -> Decision:
         belief, pool = self._look(state)
         start = self._start(state, belief)
         if start is not None:
@@ -150,7 +155,7 @@ class NetworkPlanner:
         return Target(design=self._network.workflow.space.decode(x)[0])
 
     def _payable(self, state: State, p: Proposal, target: Target) -> bool:
-        action = build_action(state, p.step, target)
+        action = build_action(state, p.step, target, parameters=dict(p.given))
         limit = state.budget.hours
         return (
             state.affordable(state.commitment(action))
@@ -169,11 +174,11 @@ class NetworkPlanner:
         return Decision(
             number=state.decisions,
             kind="act",
-            actions=(build_action(state, p.step, target),),
+            actions=(build_action(state, p.step, target, parameters=dict(p.given)),),
             value=p.value,
             price_credits=p.cost,
             index=p.index,
-            reason=f"{p.step.name} at {target.label}: {what} {p.quantity} is expected to gain "
+            reason=f"{p.step.name} at {target.label}{_as_set(p)}: {what} {p.quantity} is expected to gain "
             f"{p.value:.3g} {unit} for {p.cost:.3g} credits, {p.index:.2g} per credit{runner}",
             alternatives=tuple(self._alternative(o) for o in others),
             expected=self._expected(state, p),
@@ -194,14 +199,12 @@ class NetworkPlanner:
         x = p.x[None, :]
         known = belief.lookup(x)
         expected: dict[str, Estimate] = {}
+        known |= {q: np.array([v]) for q, v in p.given.items()}
         for node in self._network.learned:
-            if node.step.name != p.step.name or any(
-                q in known and np.isnan(known[q][0]) for q in node.parents
-            ):
+            values = [known.get(q, np.array([np.nan])) for q in node.parents]
+            if node.step.name != p.step.name or any(np.isnan(v[0]) for v in values):
                 continue
-            if any(q not in known for q in node.parents):
-                continue
-            inputs = belief.inputs(node, x, {q: known[q] for q in node.parents})
+            inputs = belief.inputs(node, x, dict(zip(node.parents, values, strict=True)))
             moments = belief.groups[node.group].moments(inputs, node.level)
             location, scale = belief.scales[node.quantity]
             expected[node.quantity] = Estimate(
@@ -246,8 +249,11 @@ class NetworkPlanner:
         if not wanting:
             return None
         fixed = space.pool()
-        designs = space.sobol(16, seed=state.seed) if fixed is None else fixed[: 16 * 64 : 64]
-        designs = designs[space.allows(designs)]
+        designs = (
+            spread_designs(space, 16, state.seed)
+            if fixed is None
+            else fixed[np.linspace(0, len(fixed) - 1, min(16, len(fixed))).astype(int)]
+        )
         for x in designs:
             for node in self._network.learned:
                 decision = self._begin(state, belief, node.quantity, x, wanting)
@@ -302,6 +308,10 @@ class NetworkPlanner:
 
     def recommend(self, state: State) -> Recommendation:
         """The design with the largest believed value of the goal."""
+        with one_thread():
+            return self._recommend(state)
+
+    def _recommend(self, state: State) -> Recommendation:
         belief, pool = self._look(state)
         row = pool.best
         x = pool.x[row : row + 1]
@@ -316,3 +326,10 @@ class NetworkPlanner:
             estimate=Estimate(value=mean, std=std),
             unit=state.workflow.unit(self._goal.quantity),
         )
+
+
+def _as_set(p: Proposal) -> str:
+    """The inputs that are set instead of made, in words."""
+    if not p.given:
+        return ""
+    return " with " + ", ".join(f"{k} set to {v:.4g}" for k, v in p.given.items())

@@ -156,8 +156,11 @@ class Planner:
         step: str,
         design: Mapping[str, float],
         values: Mapping[str, Value],
+        given: Mapping[str, float] | None = None,
     ) -> None:
         """Tell what was measured before, or elsewhere: it counts, and is not charged.
+
+        ``given`` are inputs of a settable step that were set instead of made.
 
         Raises
         ------
@@ -173,16 +176,24 @@ class Planner:
                 "suggest and ingest steps that need a sample",
             )
         place = self.state.workflow.space.check(design, f"earlier result of {step!r}")
-        action = build_action(self.state, known, Target(design=place))
+        stray = set(given or {}) - {p.name for p in known.consumes}
+        if given and (stray or not known.settable):
+            raise SpecError(
+                f"step {step!r}",
+                f"inputs {sorted(given)} that were set",
+                f"a settable step that consumes them; this one consumes "
+                f"{[p.name for p in known.consumes]}",
+                "declare the step settable, or leave them out",
+            )
+        parameters = dict(given or {})
+        action = build_action(self.state, known, Target(design=place), parameters=parameters)
         decision = Decision(
             number=self.state.decisions, kind="act", actions=(action,), reason="known before"
         )
         hour = self.state.now_h
         self.state.apply(Decided(hour=hour, decision=decision))
         nothing = Commitment(credits=0.0, hours=0.0)
-        self.state.apply(
-            Issued(hour=hour, action=action, worker=known.needs, commitment=nothing)
-        )
+        self.state.apply(Issued(hour=hour, action=action, worker=known.needs, commitment=nothing))
         self.ingest(action, values, cost_credits=0.0, hours=0.0)
 
     def recommend(self) -> Recommendation | None:

@@ -113,6 +113,9 @@ class Step(Record):
     noise
         Standard deviation of one measurement of each produced quantity (a prior; learned later).
         For a step that ends a chain through ``positions``, of one position.
+    settable
+        What the step consumes can be set to any value instead of being made: it may be asked for
+        before its parents, whose values are then parameters of the action.
     repeat
         Whether a second execution is harmless (``idempotent``), costs again (``repeatable``) or
         must never happen by itself (``irreversible``).
@@ -136,6 +139,7 @@ class Step(Record):
     mounts: bool = False
     destroys: bool = False
     cumulative: bool = False
+    settable: bool = False
     batch: int = Field(default=1, ge=1, description="probe positions taken at once")
     max_positions: int = Field(default=1_000_000, ge=1, description="probe positions a site bears")
     repeat: Literal["idempotent", "repeatable", "irreversible"] = "repeatable"
@@ -161,6 +165,13 @@ class Step(Record):
                 f"noise for {sorted(stray)}",
                 f"quantities it produces: {sorted(produced) or 'none'}",
                 "name a produced quantity or remove the noise",
+            )
+        if self.settable and (self.acts_on != "design" or not self.consumes):
+            raise SpecError(
+                f"step {self.name!r}",
+                f"settable, acts on {self.acts_on!r}, consumes {[p.name for p in self.consumes]}",
+                "a step on a design that consumes scalars",
+                "remove settable",
             )
         if self.makes is not None and self.acts_on != "design":
             raise SpecError(
