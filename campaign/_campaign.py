@@ -37,6 +37,7 @@ from ..workflow import (
     VirtualClock,
 )
 from ._journal import Journal, replay
+from ._judge import judged
 from ._load_spec import load_spec
 from ._loop import Loop, Write, offers_by_capability
 from ._play import play_on_ray
@@ -247,7 +248,7 @@ class Campaign:
         """The recommendation so far held against the truth."""
         truth = self.truth()
         recommendation = self.state.recommendation
-        return None if truth is None or recommendation is None else truth.score(recommendation)
+        return None if truth is None or recommendation is None else judged(truth, recommendation)
 
     def result(self) -> Result:
         """Summary and recommendation so far."""

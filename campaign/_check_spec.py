@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ..planner import make_policy
-from ..workflow import BudgetError, Maximize, SpecError, Step, Target
+from ..workflow import BudgetError, Maximize, SpecError, Step, Target, Tune
 from ._spec import CampaignSpec
 
 
@@ -38,8 +38,16 @@ def check_spec(spec: CampaignSpec) -> None:
 
 
 def _check_goal(spec: CampaignSpec) -> None:
-    """Whether the only specimen of a goal over positions is there."""
+    """Whether the only specimen of a goal over positions is there, and tuning has an end."""
     goal = spec.goal
+    budget = spec.budget
+    if isinstance(goal, Tune) and budget.hours is None and budget.credits is None:
+        raise BudgetError(
+            f"campaign {spec.name!r}",
+            "an instrument to be tuned without an end",
+            "budget.hours, or budget.credits where every step costs some",
+            "say how many hours the instrument is to be kept good",
+        )
     sites = [s.sites for s in spec.specimens.values()]
     if isinstance(goal, Maximize) and goal.over == "positions" and sites != [1]:
         raise SpecError(

@@ -15,6 +15,7 @@ from ..workflow import Decided, Design, Event, Score, State
 from ._campaign import Campaign, spec_of_run, truth_of
 from ._figures import BeliefView
 from ._journal import Journal, replay
+from ._judge import judged
 from ._report import write_report
 from ._run_folder import RunFolder
 from ._spec import CampaignSpec
@@ -62,7 +63,7 @@ def score_of(spec: CampaignSpec, state: State) -> Score | None:
     truth = truth_of(spec)
     if truth is None or state.recommendation is None:
         return None
-    return truth.score(state.recommendation)
+    return judged(truth, state.recommendation)
 
 
 def _report(

@@ -11,6 +11,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from ..workflow import Estimate, Event, Started, State
 from ._figures import BeliefView, Picture
 from ._history import History
+from ._report_answer import answer_tables
 from ._report_tables import decision_rows, failure_rows, quality_rows, session_rows
 from ._run_folder import write_atomically
 from ._summary import dose_text, leftover_rows
@@ -62,6 +63,7 @@ def write_report(
         facts=_facts(state, summary),
         pictures=pictures,
         tables=[
+            *answer_tables(state),
             session_rows(state),
             decision_rows(history, folder.name),
             failure_rows(history),

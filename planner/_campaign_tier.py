@@ -8,6 +8,7 @@ from typing import final
 from ..workflow import Decision, Goal, Grant, State
 from ._build import build_action
 from ._design_options import design_options
+from ._objective_scale import Unscaled
 from ._options import Option, session_quantities
 from ._prices import Price
 from ._sample_options import library_options, session_options, site_options
@@ -33,7 +34,8 @@ class CampaignTier:
         options = self.options(view)
         options.sort(key=lambda o: -o.index)
         alternatives = options[:6]
-        worthwhile = [o for o in options if self._worth_it(o)]
+        unscaled = isinstance(view.objective, Unscaled)
+        worthwhile = [o for o in options if self._worth_it(o) or (unscaled and o.value > 0.0)]
         if not worthwhile:
             worthwhile = self._confirmations(view)
             alternatives = worthwhile[:6] or alternatives

@@ -20,6 +20,7 @@ from ._hypervolume import hypervolume, nondominated_rows
 from ._objective_hypotheses import Separation
 from ._objective_pareto import Hypervolume
 from ._objective_region import Region
+from ._objective_scale import Unscaled
 from ._objective_variance import IntegratedVariance
 from ._worlds import Worlds
 
@@ -33,6 +34,8 @@ def recommend_closed(
     unit: str,
 ) -> Recommendation:
     """The answer to a goal; ``leader`` is the design through which pictures cut."""
+    if isinstance(objective, Unscaled):
+        objective = objective.goal
     match goal, objective:
         case Explore(), IntegratedVariance():
             found = Recommendation(

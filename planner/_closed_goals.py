@@ -28,6 +28,7 @@ from ._node import Data
 from ._objective_hypotheses import Separation
 from ._objective_pareto import Hypervolume
 from ._objective_region import Region
+from ._objective_scale import Unscaled, without_scale
 from ._objective_variance import IntegratedVariance
 from ._settings import PlannerSettings
 from ._worlds import Indices, Worlds
@@ -39,9 +40,16 @@ ClosedGoal = Explore | Pareto | FeasibleRegion | Discriminate
 
 
 def space_grid(goal: Goal, space: Space, seed: int, count: int) -> Matrix:
-    """``count`` points over which a goal about the whole space integrates; none for other goals."""
-    if not isinstance(goal, Explore | FeasibleRegion):
-        return np.zeros((0, space.dim))
+    """``count`` points over which a goal about the whole space integrates, a few for a front; none
+    for other goals.
+    """
+    match goal:
+        case Explore() | FeasibleRegion():
+            pass
+        case Pareto():
+            count = max(count // 8, 1)
+        case _:
+            return np.zeros((0, space.dim))
     return space.sobol(count, seed=seed + 101)
 
 
@@ -66,9 +74,11 @@ def closed_objective(
         case Explore():
             return IntegratedVariance(worlds, moments, grid)
         case FeasibleRegion():
-            return Region(worlds, moments, goal.limits, grid)
+            found: Closed = Region(worlds, moments, goal.limits, grid)
         case Pareto():
-            return Hypervolume(worlds, moments, goal, told)
+            found = Hypervolume(worlds, moments, goal, told)
+    unknown = without_scale(belief, goal.quantities)
+    return Unscaled(found, moments, unknown, grid) if unknown else found
 
 
 def weigh_hypotheses(goal: Discriminate, state: State, belief: Belief) -> Weighed:

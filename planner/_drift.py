@@ -128,7 +128,7 @@ def _fitted(
     inner: Kernel = place
     time = MaternKernel(1.5, active_dims=(dim,), lengthscale_prior=LogNormalPrior(0.0, 0.75))
     if drifts:
-        time.lengthscale = 1.0
+        time.lengthscale = torch.tensor(1.0)
         inner = place * time
     scaled = ScaleKernel(inner, outputscale_prior=LogNormalPrior(0.0, 0.75))
     scaled.outputscale = 1.0
@@ -146,7 +146,7 @@ def _fitted(
         return prior, memory_h
     lengths = place.lengthscale.detach().numpy().ravel().copy()
     variance = float(torch.as_tensor(scaled.outputscale).detach())
-    factor = float(time.lengthscale.detach().item()) if drifts else 1.0
+    factor = float(torch.as_tensor(time.lengthscale).detach().item()) if drifts else 1.0
     return Matern52(lengths, variance), memory_h * factor
 
 

@@ -76,7 +76,7 @@ class Separation(Closed):
         rows = self.worlds.pool[[p.point for p in told]]
         means, covariances = self.weighed.predict(rows, self._keep)
         noise = np.diag([max(p.noise_std, self.weighed.least_noise) ** 2 for p in told])
-        roots = [np.linalg.cholesky(c + noise) for c in covariances]
+        roots = [np.linalg.cholesky(c + noise).astype(np.float64) for c in covariances]
         return joint_information(self._log_weights, self._owner, means, roots)
 
     def given(self, probes: Sequence[Probe]) -> Separation:

@@ -76,7 +76,7 @@ class Hypervolume(Closed):
     def _joins(self, asked: set[str], points: Indices) -> NDArray[np.bool_]:
         """Whether (N,) all aims are known at each point once ``asked`` are measured there."""
         new = np.array([q in asked for q in self.quantities])
-        return (self._told[points] | new).all(1)
+        return np.asarray((self._told[points] | new).all(1))
 
     def joint(self, probes: Sequence[Probe]) -> float:
         """Measurements at one point in closed form; at several by quasi-Monte Carlo over the room

@@ -71,15 +71,13 @@ class Tuning:
     # -- the protocol of a policy -----------------------------------------------------------------
 
     def decide(self, state: State) -> Decision:
-        if state.running and not any(self._able(state, s) for s in self._steps()):
-            return self._idle(state, "wait", f"waiting for {len(state.running)} running")
+        if state.running:
+            return self._idle(state, "wait", "one instrument does one thing at a time")
         look = self._look(state)
         for step, x, value, reason in self._choices(state, look):
             action = self._action(state, step, x)
             if action is not None:
                 return self._act(state, look, action, step, value, reason)
-        if state.running:
-            return self._idle(state, "wait", f"waiting for {len(state.running)} running")
         return self._idle(state, "stop", "neither checking nor using the instrument is affordable")
 
     def recommend(self, state: State) -> Recommendation:
@@ -143,12 +141,6 @@ class Tuning:
         return _Look(drift, x, mean, covariance)
 
     # -- choices ----------------------------------------------------------------------------------
-
-    def _steps(self) -> tuple[Step, ...]:
-        return (self._check,) if self._work is None else (self._check, self._work)
-
-    def _able(self, state: State, step: Step) -> bool:
-        return state.free_worker(step) is not None
 
     def _choices(self, state: State, look: _Look) -> list[tuple[Step, Matrix, float, str]]:
         """(step, setting, value in credits, reason), the best first."""
@@ -230,7 +222,7 @@ class Tuning:
     def _action(self, state: State, step: Step, x: Matrix) -> Action | None:
         (design,) = state.workflow.space.decode(x)
         target = Target(design=design)
-        if not self._able(state, step) or refused_before(state, step, target):
+        if state.free_worker(step) is None or refused_before(state, step, target):
             return None
         if failed_too_often(state, [step], target):
             return None

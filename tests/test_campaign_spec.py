@@ -320,6 +320,21 @@ BAD: dict[str, tuple[Any, type[ProbewiseError], tuple[str, str, str, str]]] = {
         SpecError,
         ("campaign", "not YAML", "without tags", "mend"),
     ),
+    "tuning without an end": (
+        RAW
+        | {
+            "policy": "planner",
+            "goal": {"kind": "tune", "quantity": "height", "memory_h": 2, "worth_credits": 1},
+            "budget": {},
+        },
+        BudgetError,
+        ("peak", "without an end", "budget.hours", "hours"),
+    ),
+    "aim of no step": (
+        RAW | {"goal": {"kind": "pareto", "aims": {"height": "maximize", "depth": "minimize"}}},
+        SpecError,
+        ("pareto", "'depth'", "'height'", "measures"),
+    ),
     "numbers as keys": (
         {1: 2} | RAW,
         SpecError,

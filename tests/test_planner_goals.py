@@ -11,17 +11,21 @@ from pydantic import TypeAdapter
 from support_campaigns import DESIGNS, SAMPLES, fix_kernel, height, shrink
 
 from probewise.campaign import CampaignSpec
+from probewise.campaign._judge import judged
 from probewise.campaign._wording import answer_label, answer_text, goal_text
+from probewise.matter import SmBfoTruth
 from probewise.planner import Planner, _belief, make_policy, policy_names
 from probewise.workflow import (
     Action,
     Budget,
     Design,
     Discriminate,
+    Estimate,
     Explore,
     FeasibleRegion,
     Goal,
     Pareto,
+    Recommendation,
     SpecError,
     Tune,
     Workflow,
@@ -130,6 +134,20 @@ def test_goals_are_pursued_with_samples_too(goal: Goal) -> None:
         assert play(SAMPLES, goal, 45, policy).recommend() is not None
 
 
+def test_the_scale_is_learnt_first_where_there_is_no_prior() -> None:
+    far = FeasibleRegion.model_validate({"limits": [{"quantity": "waste", "below": 1000.0}]})
+    planner = Planner(TWO, far, Budget(credits=30), seed=0, capacity=1)
+    for _ in range(3):
+        (action,) = planner.suggest()
+        x = action.target.design["x"]
+        planner.ingest(action, {"height": 0.0, "waste": 4000.0 * x})
+    places = np.array([list(a.target.design.values()) for a in planner.state.actions.values()])
+    apart = np.linalg.norm(places[:, None] - places[None], axis=-1)[~np.eye(3, dtype=bool)]
+    assert apart.min() > 0.2
+    dear = far.model_copy(update={"worth_credits": 1e-9})
+    assert Planner(TWO, dear, Budget(credits=30)).suggest()
+
+
 def test_several_asked_at_once_know_of_each_other() -> None:
     planner = Planner(TWO, FRONT, Budget(credits=30), seed=0)
     places = np.array([list(a.target.design.values()) for a in planner.suggest(4)])
@@ -162,6 +180,15 @@ def test_a_goal_comes_from_yaml_and_goes_there_again(raw: dict[str, Any]) -> Non
         assert make_policy(name, DESIGNS, goal).name == name
     found = Planner(DESIGNS, goal, Budget(credits=9, hours=9)).recommend()
     assert found is not None and goal_text(goal) and answer_label(found) and answer_text(found)
+
+
+def test_a_truth_that_knows_nothing_of_a_goal_gives_no_score() -> None:
+    goal = GOALS.validate_python(EVERY[0])
+    found = Recommendation(goal=goal, estimate=Estimate(value=1.0))
+    truth = SmBfoTruth()
+    assert judged(truth, found) is None
+    with pytest.raises(SpecError):
+        judged(truth, found.model_copy(update={"goal": Explore(quantity="height")}))
 
 
 def test_the_schema_names_every_goal() -> None:
