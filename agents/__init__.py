@@ -7,6 +7,7 @@ from ._bootstrap import connect, disconnect, map_tasks
 from ._conformance import check_worker
 from ._example import example_job
 from ._guardian import Guardian, LimitsGuardian
+from ._health import Health, utc_now
 from ._inline import InlineRuntime
 from ._memory import MemoryStore
 from ._ray import RayRuntime
@@ -17,6 +18,7 @@ from ._seat import Seat
 
 __all__ = [
     "Guardian",
+    "Health",
     "InlineRuntime",
     "LimitsGuardian",
     "MemoryStore",
@@ -32,5 +34,6 @@ __all__ = [
     "make_worker",
     "map_tasks",
     "new_worker",
+    "utc_now",
     "worker_types",
 ]

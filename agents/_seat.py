@@ -115,6 +115,15 @@ class Seat:
             return _without_results(outcome, _raised("crashed", error)), {}
 
 
+def secure_seat(seat: Seat) -> str:
+    """Ask a worker to be safe; its answer, or what went wrong, in words."""
+    try:
+        return str(seat.worker.safe())[:500]
+    except Exception as error:
+        _log.exception("worker %r did not become safe", seat.worker_name)
+        return f"FAILED: {type(error).__name__}: {error}"[:500]
+
+
 def _raised(kind: str, error: BaseException) -> Failure:
     remedy = error.remedy if isinstance(error, ProbewiseError) else ""
     message = f"{type(error).__name__}: {error}"[:500]

@@ -14,8 +14,7 @@ def check_spec(spec: CampaignSpec) -> None:
     ------
     SpecError, BudgetError, DesignSpaceError
     """
-    make_policy(spec.policy, spec.workflow, spec.goal)
-    _check_goal(spec)
+    check_aims(spec)
     state = spec.initial_state()
     final = spec.workflow.producer(spec.goal.quantity)
     specimen = next(iter(spec.specimens), "?new")
@@ -31,6 +30,32 @@ def check_spec(spec: CampaignSpec) -> None:
             "add one of the two",
         )
     _check_budget(spec, chain)
+
+
+def check_aims(spec: CampaignSpec) -> None:
+    """What may also change while a campaign runs: policy, goal and autonomy.
+
+    Raises
+    ------
+    SpecError
+        If the policy cannot pursue the goal, or a rule names what is not there.
+    """
+    make_policy(spec.policy, spec.workflow, spec.goal)
+    _check_goal(spec)
+    steps = {step.name for step in spec.workflow.steps}
+    for rule in spec.autonomy.rules:
+        for given, known in (
+            (set(rule.steps), steps),
+            (set(rule.std_above), spec.workflow.scalars),
+        ):
+            stray = given - set(known)
+            if stray:
+                raise SpecError(
+                    f"campaign {spec.name!r}",
+                    f"a rule of autonomy about {sorted(stray)}",
+                    f"one of {sorted(known)}",
+                    "correct the name",
+                )
 
 
 def _check_goal(spec: CampaignSpec) -> None:

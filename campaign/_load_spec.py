@@ -47,7 +47,7 @@ def load_spec(
     if policy is not None:
         raw["policy"] = policy
     if goal is not None:
-        raw["goal"] = _named_goal(raw, goal)
+        raw["goal"] = named_goal(raw, goal)
     if budget and isinstance(raw.get("budget", {}), dict):
         raw["budget"] = {**raw.get("budget", {}), **budget}
     _fill_in(raw, data)
@@ -89,7 +89,7 @@ def _read(source: str | Path) -> dict[str, Any]:
     return raw
 
 
-def _named_goal(raw: dict[str, Any], name: str) -> dict[str, Any]:
+def named_goal(raw: dict[str, Any], name: str) -> dict[str, Any]:
     """One of the campaign's other goals, or its own by its kind."""
     own, others = raw.get("goal"), raw.get("goals")
     known = {own.get("kind"): own} if isinstance(own, dict) else {}

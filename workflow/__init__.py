@@ -1,6 +1,7 @@
 """The language: levels, quantities, steps, actions, observations, decisions, budget, clock."""
 
 from ._action import Action, ActionState, ArrayRef, Commitment, Target
+from ._autonomy import Autonomy, Mode, Rule
 from ._clock import Clock, RealClock, VirtualClock
 from ._decision import Alternative, Decision, Grant, Recommendation
 from ._errors import (
@@ -13,13 +14,17 @@ from ._errors import (
     WorkerError,
 )
 from ._events import (
+    Alerted,
     Assessed,
+    Awaiting,
+    Commanded,
     Decided,
     Event,
     Issued,
     Observed,
     Refused,
     Resumed,
+    Secured,
     Started,
     Stopped,
     event_adapter,
@@ -28,6 +33,18 @@ from ._goal import Budget, Explore, Goal, LocateBoundary, Maximize
 from ._inventory import WHOLE_SPACE, Inventory, Place, Sample, Status, place_of, places_seen
 from ._model import Name, Record
 from ._observation import Estimate, Failure, Grid, Observation, Quality, Table
+from ._orders import (
+    Abort,
+    Approve,
+    Change,
+    Continue,
+    Deny,
+    Message,
+    Order,
+    Pause,
+    Set,
+    Stop,
+)
 from ._quantity import Port, Prior, parse_unit, same_unit
 from ._space import Continuous, Design, Discrete, Space, Variable
 from ._state import Session, State
@@ -51,23 +68,32 @@ from ._workflow import Workflow
 
 __all__ = [
     "WHOLE_SPACE",
+    "Abort",
     "Action",
     "ActionState",
     "ActsOn",
+    "Alerted",
     "Alternative",
     "Amount",
+    "Approve",
     "Array",
     "ArrayRef",
     "ArrayStore",
     "Assessed",
+    "Autonomy",
+    "Awaiting",
     "Axis",
     "Budget",
     "BudgetError",
+    "Change",
     "Clock",
+    "Commanded",
     "Commitment",
+    "Continue",
     "Continuous",
     "Decided",
     "Decision",
+    "Deny",
     "Design",
     "DesignSpaceError",
     "Discrete",
@@ -86,11 +112,15 @@ __all__ = [
     "Library",
     "LocateBoundary",
     "Maximize",
+    "Message",
+    "Mode",
     "Name",
     "Observation",
     "Observed",
     "Offer",
+    "Order",
     "Outcome",
+    "Pause",
     "Place",
     "Policy",
     "Port",
@@ -102,16 +132,20 @@ __all__ = [
     "Record",
     "Refused",
     "Resumed",
+    "Rule",
     "RunFolderError",
     "Sample",
     "Score",
+    "Secured",
     "Session",
+    "Set",
     "Space",
     "SpecError",
     "Started",
     "State",
     "Status",
     "Step",
+    "Stop",
     "Stopped",
     "StoreError",
     "Table",
