@@ -107,7 +107,8 @@ def secure_posts(
             if post.actor is None:
                 post.begin()
                 post.await_ready(ready_timeout_s)
-            calls[name] = post.actor.safe.remote()
+            actor: Any = post.actor
+            calls[name] = actor.safe.remote()
         except (ProbewiseError, ray.exceptions.RayError) as error:
             answers[name] = f"FAILED: {error}"[:500]
     if calls:

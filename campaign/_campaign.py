@@ -22,7 +22,6 @@ from ..agents import (
 )
 from ..planner import make_policy
 from ..workflow import (
-    Alerted,
     Event,
     Order,
     Policy,
@@ -189,7 +188,7 @@ class Campaign:
     def _live(self, runtime: Runtime, write: Write) -> Iterator[Event]:
         if self.state.stopped is not None:
             return
-        before = [e for e in self._seen if not isinstance(e, Resumed | Alerted)][-1:]
+        before: list[Event] = [e for e in self._seen if e.kind not in {"resumed", "alerted"}][-1:]
         given = {w: tuple(o.capability for o in found) for w, found in runtime.start().items()}
         offers = offers_by_capability(given, self.spec.workflow.steps)
         first = Started(spec=self.spec.model_dump(mode="json"), version=__version__, offers=offers)

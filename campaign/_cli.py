@@ -14,6 +14,7 @@ from rich.console import Console
 from ..workflow import Decided, SpecError
 from ._campaign import Campaign
 from ._cli_agents import agents_app
+from ._cli_control import register
 from ._cli_errors import complaining
 from ._compare import Comparison, compare, comparison_table, write_records
 from ._explain import explain
@@ -31,6 +32,7 @@ app = typer.Typer(
     pretty_exceptions_show_locals=False,
 )
 app.add_typer(agents_app)
+register(app)
 
 
 class RuntimeChoice(StrEnum):

@@ -7,7 +7,7 @@ delivered twice is obeyed once.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import final
@@ -96,7 +96,7 @@ class Desk:
 
     def _obey(self, message: Message) -> Iterator[Event]:
         change: Change | None = None
-        follows: list[Event] = []
+        follows: Sequence[Event] = ()
         accepted = True
         try:
             answer, follows, change = self._judge(message)
@@ -115,7 +115,7 @@ class Desk:
         self._hand_over(follows)
         self._inbox.answer(message, accepted, answer)
 
-    def _judge(self, message: Message) -> tuple[str, list[Event], Change | None]:
+    def _judge(self, message: Message) -> tuple[str, Sequence[Event], Change | None]:
         """What is answered, what follows at once, and what is changed."""
         state, who = self._state, message.who
         match message.order:
@@ -197,7 +197,7 @@ class Desk:
         yield from self._record(Alerted(hour=event.hour, about=about, message=text), event)
         self._hand_over([event])
 
-    def _hand_over(self, events: list[Event]) -> None:
+    def _hand_over(self, events: Sequence[Event]) -> None:
         for event in events:
             if isinstance(event, Issued):
                 self._runtime.submit(event, self._step(event))
@@ -222,8 +222,9 @@ def forced_decision(state: State) -> Decision | None:
 
     A stop; and the end of sessions that another policy, or another goal, was granted.
     """
-    if state.stopping is not None:
-        return Decision(number=state.decisions, kind="stop", reason=state.stopping)
+    ended = state.aborting or state.stopping
+    if ended is not None:
+        return Decision(number=state.decisions, kind="stop", reason=ended)
     for name, session in state.open_sessions().items():
         busy = any(i.action.session == name for i in state.running.values())
         if session.epoch != state.epoch and not busy:

@@ -44,6 +44,8 @@ Watch = Callable[[str, float], None]
 Write = Callable[..., object]
 """Makes events durable: ``write(*events)`` returns when they are on the disk."""
 
+STOPS = "the campaign stops"
+"""Reason of the closings that go with a stop."""
 _POLL_S = 0.25
 _DEAD_END = 25
 """So many refusals, or failures, one after the other, and going on is pointless."""
@@ -151,7 +153,7 @@ class Loop:
         yield from self._record(*lost)
         if not self.state.secured:
             yield from self._desk.secure()
-        yield from self._stop(Decision(number=self.state.decisions, kind="stop", reason=reason))
+        yield from self._stop(self._decide())
 
     def _record(self, *events: Event) -> Iterator[Event]:
         """All of them are on the disk and in the state before the first is shown to anybody."""
@@ -265,7 +267,7 @@ class Loop:
                 kind="close",
                 tier="session",
                 session=session,
-                reason="the campaign stops",
+                reason=STOPS,
             )
             events.append(Decided(hour=hour, decision=closing))
         number = self.state.decisions + len(events)
@@ -309,10 +311,11 @@ class Loop:
 
 def decided_without_policy(state: State) -> Decision | None:
     """What is decided without asking the policy: by people, or at a dead end."""
-    reason = dead_end(state)
-    if reason is not None and state.stopping is None:
+    told = forced_decision(state)
+    reason = dead_end(state) if told is None else None
+    if reason is not None:
         return Decision(number=state.decisions, kind="stop", reason=reason)
-    return forced_decision(state)
+    return told
 
 
 def _cut_off(issued: Issued, hour: float, reason: str) -> Observation:
