@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import takewhile
 
 from ..workflow import Alerted, Awaiting, Event, Observed, Secured, State
 
@@ -41,14 +42,19 @@ def _after_result(state: State, event: Observed) -> Iterator[tuple[str, str]]:
     if found.failure is not None and found.failure.kind == "uncertain":
         about = f"uncertain/{found.action_id}"
         yield about, f"nobody knows what became of {found.action_id}: {found.failure.message}"
-    last = [o for o in state.observations[-50:] if o.worker == found.worker][-_FAILURES:]
-    if len(last) == _FAILURES and all(o.failure is not None for o in last):
-        message = last[-1].failure.message if last[-1].failure is not None else ""
-        about = f"failing/{found.worker}/{last[0].action_id}"
-        yield about, f"{found.worker} failed {_FAILURES} times in a row, the last: {message}"
+    streak = _streak(state, found.worker)
+    if len(streak) >= _FAILURES and found.failure is not None:
+        told = f"{found.worker} failed {_FAILURES} times in a row, the last"
+        yield f"failing/{found.worker}/{streak[-1]}", f"{told}: {found.failure.message}"
     for unit, spent, limit in (
         ("credits", state.spent_credits, state.budget.credits),
         ("hours", state.now_h, state.budget.hours),
     ):
         if limit and spent >= _SHARE * limit:
             yield f"budget-{unit}/{limit:g}", f"{spent:.4g} of {limit:g} {unit} are spent"
+
+
+def _streak(state: State, worker: str) -> list[str]:
+    """Ids of the actions in which a worker failed since it last did not, newest first."""
+    own = (o for o in reversed(state.observations) if o.worker == worker)
+    return [o.action_id for o in takewhile(lambda o: o.failure is not None, own)]

@@ -29,6 +29,7 @@ from ._finish import score_of
 from ._journal import Head, Journal, replay
 from ._replay import Redecision, redecide
 from ._run_folder import RunFolder
+from ._serve import ControlServer
 from ._status_view import status_view
 from ._summary import summarize, summary_table
 from ._verify import verify
@@ -51,7 +52,7 @@ def register(app: typer.Typer) -> None:
     for name, command in (
         ("status", status), ("pause", pause), ("resume", resume), ("stop", stop),
         ("abort", abort), ("approve", approve), ("deny", deny), ("set", change),
-        ("verify", verify_run), ("replay", replay_run),
+        ("verify", verify_run), ("replay", replay_run), ("serve", serve),
     ):  # fmt: skip
         app.command(name)(command)
 
@@ -137,6 +138,28 @@ def _order(run: str, order: Order, wait_s: float) -> None:
     typer.echo(answer if accepted else f"refused: {answer}")
     if not accepted:
         raise typer.Exit(REFUSED)
+
+
+def serve(
+    folder: Folder,
+    port: Annotated[int, typer.Option(help="0 for any.", min=0, max=65535)] = 8765,
+    host: Annotated[
+        str, typer.Option(help="Interface; another than loopback needs TLS.")
+    ] = "127.0.0.1",
+    tls_cert: Annotated[Path | None, typer.Option(help="PEM certificate.")] = None,
+    tls_key: Annotated[Path | None, typer.Option(help="PEM key.")] = None,
+    plain: Annotated[bool, typer.Option(help="No TLS: a proxy in front has it.")] = False,
+) -> None:
+    """Let other machines see a run and give orders to it, with a token."""
+    with complaining():
+        server = ControlServer(folder, host, port, tls_cert, tls_key, plain)
+    typer.echo(f"control server: {server.url}")
+    if server.token_file is not None:
+        typer.echo(f"its token stands in {server.token_file}")
+    try:
+        server.run()
+    finally:
+        server.close()
 
 
 def verify_run(

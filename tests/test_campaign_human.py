@@ -473,7 +473,7 @@ ORDERS = st.sampled_from(
 )
 
 
-@settings(max_examples=8)
+@settings(max_examples=5)
 @given(st.lists(st.tuples(st.integers(0, 40), ORDERS), max_size=10))
 def test_whatever_people_say_the_journal_tells_all(said: list[tuple[int, Order]]) -> None:
     """Budgets hold, nothing leaks, the fold gives the state, and the same decisions come again."""
