@@ -15,6 +15,7 @@ from ._registry import RegisteredWorker, make_truth, make_worker, worker_types
 from ._runtime import Runtime
 from ._scaffold import new_worker
 from ._seat import Seat
+from ._secrets import is_bare_secret
 
 __all__ = [
     "Guardian",
@@ -30,6 +31,7 @@ __all__ = [
     "connect",
     "disconnect",
     "example_job",
+    "is_bare_secret",
     "make_truth",
     "make_worker",
     "map_tasks",

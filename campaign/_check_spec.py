@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ..agents import is_bare_secret
 from ..planner import make_policy
 from ..workflow import BudgetError, LocateBoundary, Maximize, SpecError, Step, Target
 from ._spec import CampaignSpec
@@ -15,6 +16,7 @@ def check_spec(spec: CampaignSpec) -> None:
     SpecError, BudgetError, DesignSpaceError
     """
     check_aims(spec)
+    _check_secrets(spec)
     state = spec.initial_state()
     final = spec.workflow.producer(spec.goal.quantity)
     specimen = next(iter(spec.specimens), "?new")
@@ -55,6 +57,19 @@ def check_aims(spec: CampaignSpec) -> None:
                     f"a rule of autonomy about {sorted(stray)}",
                     f"one of {sorted(known)}",
                     "correct the name",
+                )
+
+
+def _check_secrets(spec: CampaignSpec) -> None:
+    """A specification is written into the journal: secrets have no place in it."""
+    for name, worker in {**spec.workers, "guardian": spec.guardian}.items():
+        for key, value in worker.config.items():
+            if is_bare_secret(key, value):
+                raise SpecError(
+                    f"worker {name!r}",
+                    f"config {key!r} with a value of its own, which would be kept for ever",
+                    f"{key}: $secret:NAME",
+                    "put the secret into the environment variable PROBEWISE_SECRET_NAME",
                 )
 
 
