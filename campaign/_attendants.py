@@ -13,7 +13,6 @@ from ..workflow import Event, State
 from ._campaign import Campaign
 from ._log import EventLog
 from ._metrics import Metrics
-from ._serve import LOOPBACK, ControlServer, bound_socket
 from ._webhook import webhook_from_environment
 
 
@@ -58,6 +57,8 @@ class Attendants:
         if self._metrics_port is not None:
             self._begin_metrics(Metrics(name), self._metrics_port)
         if self._serve_port is not None:
+            from ._serve import LOOPBACK, bound_socket  # only who asks for it pays for FastAPI
+
             self._bound = bound_socket(LOOPBACK, self._serve_port)
             self._campaign.observers.append(self._serve_once)
         return self
@@ -80,6 +81,8 @@ class Attendants:
         """Begin when there is a run in the folder: with its first event."""
         if self._bound is None:
             return
+        from ._serve import ControlServer
+
         server = ControlServer(self._folder, listening=self._bound)
         self._bound = None
         self._stack.callback(server.close)

@@ -29,7 +29,6 @@ from ._finish import score_of
 from ._journal import Head, Journal, replay
 from ._replay import Redecision, redecide
 from ._run_folder import RunFolder
-from ._serve import ControlServer
 from ._status_view import status_view
 from ._summary import summarize, summary_table
 from ._verify import verify
@@ -151,6 +150,8 @@ def serve(
     plain: Annotated[bool, typer.Option(help="No TLS: a proxy in front has it.")] = False,
 ) -> None:
     """Let other machines see a run and give orders to it, with a token."""
+    from ._serve import ControlServer  # only who asks for it pays for FastAPI
+
     with complaining():
         server = ControlServer(folder, host, port, tls_cert, tls_key, plain)
     typer.echo(f"control server: {server.url}")

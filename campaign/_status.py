@@ -16,16 +16,13 @@ from ._spec import CampaignSpec
 
 
 def condition(state: State) -> str:
-    """One word and, where there is one, the reason."""
+    """``running``, or in a few words what else, and who said so."""
     if state.stopped is not None:
         return f"ended: {state.stopped}"
-    for word, reason in (
-        ("aborting", state.aborting),
-        ("stopping", state.stopping),
-        ("paused", state.paused),
-    ):
-        if reason is not None:
-            return f"{word}: {reason}"
+    if state.aborting is not None or state.stopping is not None:
+        return f"ending: {state.aborting or state.stopping}"
+    if state.paused is not None:
+        return state.paused if state.secured else f"{state.paused} (what runs may end)"
     if state.awaiting and not state.at_work:
         return "waiting for approval"
     return "running"

@@ -203,6 +203,31 @@ def test_a_server_is_part_of_the_run_if_asked_for(start: Start, tmp_path: Path) 
         assert not any(secret in row[4] for row in journal.raw())
 
 
+@pytest.mark.ray
+def test_every_process_of_a_run_listens_on_loopback_alone(start: Start, tmp_path: Path) -> None:
+    """Ray's own, the actors, metrics and control server; and an abort ends them all."""
+    folder, spec = tmp_path / "run", tmp_path / "peak.yaml"
+    spec.write_text(yaml.safe_dump(ASKED))
+    process = start("run", spec, "--out", folder, "--serve", 0, "--metrics-port", 0)
+    found = wait_for(folder, "waiting for approval", 120)
+    family = [psutil.Process(process.pid), *psutil.Process(process.pid).children(recursive=True)]
+    pids = {p.pid for p in family}
+    assert {h["pid"] for h in found["agents"].values()} <= pids
+    listening = [
+        c.laddr.ip
+        for p in family
+        for c in p.net_connections("inet")
+        if c.status == psutil.CONN_LISTEN
+    ]
+    assert len(listening) > 4
+    assert {ip.removeprefix("::ffff:") for ip in listening} <= {"127.0.0.1", "::1"}
+    assert said("abort", folder, "--wait", 60)[0] == 0
+    output, _ = process.communicate(timeout=120)
+    assert process.returncode == 0, output
+    _, alive = psutil.wait_procs(family, timeout=30)
+    assert not alive
+
+
 @pytest.fixture
 def served(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[str, Path]]:
     """A control server of a run that ended; its address and the run."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterator
+from io import StringIO
 from pathlib import Path
 from typing import Any
 from unittest.mock import create_autospec
@@ -12,8 +13,11 @@ from unittest.mock import create_autospec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from rich.console import Console
 from support_campaigns import (
     GROW,
+    LOOK,
+    TEST,
     kinds,
     raw_library_spec,
     raw_spec,
@@ -26,9 +30,12 @@ from probewise.campaign import Campaign
 from probewise.campaign import _campaign as module
 from probewise.campaign import _loop as loop_module
 from probewise.campaign._change import resolve_change
+from probewise.campaign._explain import explain
+from probewise.campaign._history import History
 from probewise.campaign._inbox import FolderInbox, new_message
 from probewise.campaign._journal import replay
 from probewise.campaign._replay import redecide
+from probewise.campaign._report_tables import people_rows
 from probewise.campaign._tracking import MlflowSink
 from probewise.workflow import (
     Abort,
@@ -283,6 +290,45 @@ def test_an_abort_that_a_killed_process_left_is_carried_out(tmp_path: Path) -> N
     again.run()
     assert len(of(again, Issued)) == 1
     assert (again.state.stopped or "").startswith("aborted by ada")
+
+
+def test_on_the_real_clock_too_people_are_asked_and_heeded() -> None:
+    quick = [LOOK | {"latency_h": 1e-6}, TEST | {"latency_h": 1e-6}]
+    raw = ASKED | {"clock": "real", "budget": {"credits": 30, "hours": 1}}
+    raw["workflow"] = raw["workflow"] | {"steps": quick}
+
+    def react(event: Event, campaign: Campaign) -> Order | None:
+        if isinstance(event, Awaiting):
+            return Pause() if not campaign.state.heard else Approve(actions=("all",))
+        if isinstance(event, Secured):
+            campaign.order(Approve(actions=("all",)), "ada")
+            return Continue()
+        return None
+
+    campaign = live(raw, react)
+    verbs = [e.message.order.verb for e in of(campaign, Commanded)]
+    assert verbs[:3] == ["pause", "approve", "resume"] and all(
+        e.accepted for e in of(campaign, Commanded)
+    )
+    assert len(of(campaign, Observed)) == len(of(campaign, Awaiting)) >= 2
+
+
+def test_explanations_and_reports_name_who_said_what(tmp_path: Path) -> None:
+    def react(event: Event, campaign: Campaign) -> Order | None:
+        if not isinstance(event, Awaiting):
+            return None
+        first = event.action.id == "a00000"
+        return Approve(actions=("a00000",)) if first else Deny(actions=("all",), reason="dear")
+
+    campaign = live(ASKED, react)
+    console = Console(width=200, file=StringIO())
+    console.print(explain(campaign.seen, 0))
+    console.print(explain(campaign.seen, 1))
+    told = " ".join(console.file.getvalue().split())  # type: ignore[attr-defined]
+    assert "waited for approval: level 4 is set to approve" in told
+    assert "approve by ada at" in told and "deny by ada at" in told and "refused by ada" in told
+    rows = people_rows(History.of(campaign.seen, campaign.spec.workflow))
+    assert rows.rows[0][2:] == ("ada", "approve", "approved: a00000")
 
 
 # -- changes --------------------------------------------------------------------------------------
