@@ -8,20 +8,11 @@ from typing import Annotated, Any
 
 import typer
 import yaml
+from pydantic import TypeAdapter, ValidationError
 from rich.console import Console
 from rich.table import Table
 
-from ..workflow import (
-    Abort,
-    Approve,
-    Continue,
-    Deny,
-    Order,
-    Pause,
-    Set,
-    SpecError,
-    Stop,
-)
+from ..workflow import Order, SpecError
 from ._campaign import spec_of_run
 from ._channel import channel_to
 from ._cli_errors import complaining
@@ -37,6 +28,7 @@ from ._wording import decision_text
 REFUSED, NO_ANSWER = 1, 3
 """Exit codes: the campaign refused an order; it has not answered yet."""
 
+_ORDERS: TypeAdapter[Order] = TypeAdapter(Order)
 Run = Annotated[
     str, typer.Argument(metavar="RUN", help="A run folder, or the address of a control server.")
 ]
@@ -71,32 +63,32 @@ def status(
 
 def pause(run: Run, reason: Why = "", wait: Wait = 10.0) -> None:
     """Give out nothing more; what runs ends, then the instruments are asked to be safe."""
-    _order(run, Pause(reason=reason), wait)
+    _order(run, wait, "pause", reason=reason)
 
 
 def resume(run: Run, wait: Wait = 10.0) -> None:
     """Go on after a pause. (An interrupted campaign: run --resume RUN.)"""
-    _order(run, Continue(), wait)
+    _order(run, wait, "resume")
 
 
 def stop(run: Run, reason: Why = "", wait: Wait = 10.0) -> None:
     """End the campaign when what runs has ended."""
-    _order(run, Stop(reason=reason), wait)
+    _order(run, wait, "stop", reason=reason)
 
 
 def abort(run: Run, reason: Why = "", wait: Wait = 10.0) -> None:
     """End the campaign and whatever runs at once; ask the instruments to be safe."""
-    _order(run, Abort(reason=reason), wait)
+    _order(run, wait, "abort", reason=reason)
 
 
 def approve(run: Run, actions: Actions, wait: Wait = 10.0) -> None:
     """Let actions that wait for approval be done."""
-    _order(run, Approve(actions=tuple(actions)), wait)
+    _order(run, wait, "approve", actions=tuple(actions))
 
 
 def deny(run: Run, actions: Actions, reason: Why = "", wait: Wait = 10.0) -> None:
     """Refuse actions that wait for approval; the planner hears the reason."""
-    _order(run, Deny(actions=tuple(actions), reason=reason), wait)
+    _order(run, wait, "deny", actions=tuple(actions), reason=reason)
 
 
 def change(
@@ -112,8 +104,8 @@ def change(
 ) -> None:
     """Change goal, budget, policy or autonomy from the next decision on."""
     with complaining():
-        order = Set(changes=dict(_pair(text) for text in changes))
-    _order(run, order, wait)
+        pairs = dict(_pair(text) for text in changes)
+    _order(run, wait, "set", changes=pairs)
 
 
 def _pair(text: str) -> tuple[str, Any]:
@@ -126,9 +118,16 @@ def _pair(text: str) -> tuple[str, Any]:
         raise SpecError("set", repr(text), "KEY=VALUE", "such as budget.credits=3000") from error
 
 
-def _order(run: str, order: Order, wait_s: float) -> None:
+def _order(run: str, wait_s: float, verb: str, **said: Any) -> None:
     """Give an order and tell the answer."""
     with complaining():
+        try:
+            order = _ORDERS.validate_python({"verb": verb, **said})
+        except ValidationError as error:
+            first = error.errors()[0]
+            raise SpecError(
+                verb, repr(first.get("input"))[:80], first["msg"], "correct the command"
+            ) from error
         found = channel_to(run).order(order, wait_s)
     if found is None:
         typer.echo("no answer yet; the order stays until the campaign heeds it")

@@ -6,6 +6,7 @@ delivered twice is obeyed once.
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import replace
@@ -44,6 +45,7 @@ Record = Callable[..., Iterator[Event]]
 """Writes events, takes them into the state, and gives them back."""
 
 _BEAT_S = 1.0
+_log = logging.getLogger(__name__)
 
 
 @final
@@ -104,6 +106,9 @@ class Desk:
             accepted, answer = False, str(error)
         except _NotNow as error:
             accepted, answer = False, error.args[0]
+        except Exception as error:  # whatever somebody says, the campaign goes on
+            _log.exception("order %s", message.id)
+            accepted, answer = False, f"it cannot be obeyed ({type(error).__name__}: {error})"
         noted = Commanded(
             hour=self._clock.now_h(),
             message=message,

@@ -93,7 +93,10 @@ class FolderInbox:
     # -- the campaign's side ----------------------------------------------------------------------
 
     def messages(self) -> list[Message]:
-        names = sorted(n for n in os.listdir(self._new) if n.endswith(".json") and n[0] != ".")
+        names: list[str] = []
+        with contextlib.suppress(OSError):  # a file system that is away now is asked again
+            listed = os.listdir(self._new)
+            names = sorted(n for n in listed if n.endswith(".json") and n[0] != ".")
         found = [self._read(self._new / name) for name in names]
         return [message for message in found if message is not None]
 
@@ -110,17 +113,19 @@ class FolderInbox:
         except FileNotFoundError:
             return None
         except (OSError, ValueError, ValidationError) as error:
-            text = f"not understood: {str(error)[:1000]}"
-            _write(self._answers / f"{path.stem}.json", {"accepted": False, "answer": text})
-            with contextlib.suppress(OSError):
-                path.unlink()
+            self._put_away(path, False, f"not understood: {str(error)[:1000]}")
             return None
 
     def answer(self, message: Message, accepted: bool, text: str) -> None:
-        said = {"accepted": accepted, "answer": text, "at": utc_now()}
+        self._put_away(self._new / f"{message.id}.json", accepted, text)
+
+    def _put_away(self, path: Path, accepted: bool, text: str) -> None:
+        """The first answer stays; a folder that refuses does not stop a campaign."""
+        answer = self._answers / path.name
         with contextlib.suppress(OSError):
-            _write(self._answers / f"{message.id}.json", said)
-        (self._new / f"{message.id}.json").unlink(missing_ok=True)
+            if not answer.exists():
+                _write(answer, {"accepted": accepted, "answer": text, "at": utc_now()})
+            path.unlink(missing_ok=True)
 
     def tell(self, status: Mapping[str, Any]) -> None:
         with contextlib.suppress(OSError):
@@ -186,7 +191,7 @@ def _named(claimed: str, owner: int) -> str:
         name = pwd.getpwuid(owner).pw_name
     except KeyError:
         name = f"user {owner}"
-    return claimed if claimed.split("@")[0] == name else f"{claimed} (file of {name})"
+    return claimed if claimed.split("@")[0] == name else f"{claimed[:100]} (file of {name[:50]})"
 
 
 def _write(path: Path, content: Mapping[str, Any], sync: bool = False) -> None:

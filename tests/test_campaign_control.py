@@ -164,6 +164,8 @@ def test_another_process_commands_a_campaign_also_after_a_kill(
 def test_a_wrong_pair_and_a_wrong_run_are_complained_of(tmp_path: Path) -> None:
     code, shown = said("set", tmp_path, "budget.credits")
     assert code == 2 and "KEY=VALUE" in shown
+    assert said("set", tmp_path, "budget.credits=2020-01-01")[0] == 2
+    assert said("pause", tmp_path, "--reason", "x" * 3000)[0] == 2
     assert said("pause", tmp_path)[0] == 2
     assert said("status", "http://127.0.0.1:1")[0] == 2
 

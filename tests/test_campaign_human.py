@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -473,6 +474,12 @@ def test_what_is_no_order_is_put_away(tmp_path: Path) -> None:
     answers = tmp_path / "control" / "answers"
     assert {p.stem for p in answers.iterdir()} == {"a", "b", "c", "d", "e", "f"}
     assert "another name" in (answers / "f.json").read_text()
+    escape = new_message(Pause(), "x").model_dump(mode="json") | {"who": "\x1b[2Jboss"}
+    (new / f"{escape['id']}.json").write_text(json.dumps(escape))
+    assert inbox.messages() == [] and "printed" in (answers / f"{escape['id']}.json").read_text()
+    inbox.send(good.model_copy(update={"who": "x" * 200}))
+    (long,) = inbox.messages()
+    assert type(long).model_validate(long.model_dump()) == long, "the journal takes it back"
     inbox.send(good)
     assert [m.id for m in inbox.messages()] == [good.id]
 
@@ -511,6 +518,8 @@ ORDERS = st.sampled_from(
         Set(changes={"budget.credits": 80}),
         Set(changes={"policy": "planner"}),
         Set(changes={"policy": "random"}),
+        Set(changes={"policy": "fixed"}),
+        Set(changes={"policy": "single-source"}),
         Set(changes={"goal": "know"}),
         Set(changes={"goal": "maximize"}),
         Set(changes={"autonomy.levels.4": "approve"}),

@@ -4,13 +4,21 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field, JsonValue
+from pydantic import AfterValidator, Field, JsonValue
 
 from ._autonomy import Autonomy
 from ._goal import Budget, Goal
 from ._model import Name, Record
 
-Reason = Annotated[str, Field(max_length=2000)]
+
+def _printable(text: str) -> str:
+    """What people say is shown on other people's terminals."""
+    if not text.replace("\n", " ").isprintable():
+        raise ValueError("only characters that can be printed")
+    return text
+
+
+Reason = Annotated[str, Field(max_length=2000), AfterValidator(_printable)]
 Ids = Annotated[tuple[str, ...], Field(min_length=1, max_length=1000)]
 
 
@@ -79,9 +87,9 @@ class Message(Record):
     """
 
     id: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_\-]{0,79}$")]
-    who: Annotated[str, Field(min_length=1, max_length=200)]
-    said: Annotated[str, Field(max_length=40)]
-    via: Annotated[str, Field(max_length=40)] = "file"
+    who: Annotated[str, Field(min_length=1, max_length=200), AfterValidator(_printable)]
+    said: Annotated[str, Field(max_length=40), AfterValidator(_printable)]
+    via: Annotated[str, Field(max_length=40), AfterValidator(_printable)] = "file"
     order: Order
 
 
