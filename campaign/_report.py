@@ -11,7 +11,13 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from ..workflow import Estimate, Event, Started, State
 from ._figures import BeliefView, Picture
 from ._history import History
-from ._report_tables import decision_rows, failure_rows, quality_rows, session_rows
+from ._report_tables import (
+    decision_rows,
+    failure_rows,
+    people_rows,
+    quality_rows,
+    session_rows,
+)
 from ._run_folder import write_atomically
 from ._summary import dose_text, leftover_rows
 from ._wording import amount, answer_label, design_text, goal_text, hours_text, percent, with_error
@@ -64,6 +70,7 @@ def write_report(
         tables=[
             session_rows(state),
             decision_rows(history, folder.name),
+            people_rows(history),
             failure_rows(history),
             quality_rows(history),
         ],
