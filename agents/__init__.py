@@ -7,6 +7,7 @@ from ._bootstrap import connect, disconnect, map_tasks
 from ._conformance import check_worker
 from ._example import example_job
 from ._guardian import Guardian, LimitsGuardian
+from ._health import Health, utc_now
 from ._inline import InlineRuntime
 from ._memory import MemoryStore
 from ._offers import expected_offers
@@ -15,9 +16,11 @@ from ._registry import RegisteredWorker, make_truth, make_worker, worker_types
 from ._runtime import Runtime
 from ._scaffold import new_worker
 from ._seat import Seat
+from ._secrets import is_bare_secret
 
 __all__ = [
     "Guardian",
+    "Health",
     "InlineRuntime",
     "LimitsGuardian",
     "MemoryStore",
@@ -30,9 +33,11 @@ __all__ = [
     "disconnect",
     "example_job",
     "expected_offers",
+    "is_bare_secret",
     "make_truth",
     "make_worker",
     "map_tasks",
     "new_worker",
+    "utc_now",
     "worker_types",
 ]

@@ -28,7 +28,7 @@ from ..workflow import (
 from ._bootstrap import import_ray
 from ._guardian import Guardian
 from ._registry import make_worker
-from ._seat import Seat
+from ._seat import Seat, secure_seat
 
 
 @final
@@ -48,6 +48,12 @@ class SeatActor:
 
     def review(self, action: Action, step: Step, commitment: Commitment, twin: bool) -> Verdict:
         return cast(Guardian, self._seat.worker).review(action, step, commitment, twin)
+
+    def safe(self) -> str:
+        return secure_seat(self._seat)
+
+    def ping(self) -> None:
+        """Being answered is all that is asked."""
 
     def close(self) -> None:
         self._seat.worker.close()

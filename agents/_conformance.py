@@ -58,8 +58,16 @@ def check_worker(make: Callable[[], Worker], jobs: Iterable[Job]) -> None:
                 _check_survival(worker, weird)
             again = _observe(worker, job)
             assert again.failure is None, f"after strange targets it fails: {again.failure}"
+    _check_safety(worker)
     worker.close()
     worker.close()
+
+
+def _check_safety(worker: Worker) -> None:
+    """Being safe can be asked for at any time, and again."""
+    for _ in range(2):
+        answer = worker.safe()
+        assert isinstance(answer, str) and answer, f"safe() must say what was done: {answer!r}"
 
 
 def _check_class(kind: type[Worker]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Mapping
 from typing import cast, final
 
@@ -19,9 +20,10 @@ from ..workflow import (
     WorkerSpec,
 )
 from ._guardian import Guardian
+from ._health import Health, needs_securing, utc_now
 from ._registry import make_worker
 from ._runtime import Crew
-from ._seat import Seat
+from ._seat import Seat, secure_seat
 from ._settle import failed
 
 _log = logging.getLogger(__name__)
@@ -52,6 +54,7 @@ class InlineRuntime:
         self._seats: dict[str, Seat] = {}
         self._guardian: Guardian | None = None
         self._done: list[Observation] = []
+        self._heard: dict[str, str] = {}
 
     def start(self) -> dict[str, tuple[Offer, ...]]:
         if self._guardian is None:
@@ -77,6 +80,7 @@ class InlineRuntime:
             return
         if verdict.allowed:
             self._done.append(self._seats[issued.worker].perform(issued, step))
+            self._heard[issued.worker] = utc_now()
         else:
             failure = Failure(kind="refused", message=f"guardian: {verdict.reason}")
             worker = self._crew.classes[issued.worker]
@@ -85,6 +89,22 @@ class InlineRuntime:
     def collect(self, everything: bool, timeout_s: float | None) -> list[Observation]:
         done, self._done = sorted(self._done, key=lambda o: o.action_id), []
         return done
+
+    def secure(self) -> dict[str, str]:
+        return {
+            name: secure_seat(seat)
+            for name, seat in self._seats.items()
+            if needs_securing(type(seat.worker))
+        }
+
+    def halt(self) -> None:
+        self._done = []
+
+    def health(self) -> dict[str, Health]:
+        return {
+            name: Health(alive=True, pid=os.getpid(), last_answer=self._heard.get(name))
+            for name in self._seats
+        }
 
     def close(self) -> None:
         for seat in self._seats.values():

@@ -24,6 +24,7 @@ from ..workflow import (
 )
 from ._actor import Post, close_all, start_all
 from ._bootstrap import connect, disconnect, import_ray
+from ._health import Health, Pulse, secure_posts
 from ._runtime import Crew
 from ._settle import failed, lost, settle
 
@@ -87,6 +88,7 @@ class RayRuntime:
             for name, spec in workers.items()
         }
         self._guardian = Post("guardian", guardian, self._crew.guardian_class, None)
+        self._pulse = Pulse(self._posts)
         self._calls: dict[Any, _Call] = {}
         self._done: list[Observation] = []
         self._connected = self._started = False
@@ -133,6 +135,23 @@ class RayRuntime:
                 break
         done, self._done = sorted(self._done, key=lambda o: o.action_id), []
         return done
+
+    def secure(self) -> dict[str, str]:
+        return secure_posts(self._posts, self._busy(), self._ready_timeout_s)
+
+    def halt(self) -> None:
+        for post in self._posts.values():
+            post.waiting.clear()
+        for call in self._calls.values():
+            self._end_actor(call, hangs=True)
+        self._calls.clear()
+        self._done = []
+
+    def health(self) -> dict[str, Health]:
+        return self._pulse.health(self._busy())
+
+    def _busy(self) -> dict[str, int]:
+        return {name: self._load(post) for name, post in self._posts.items()}
 
     def close(self) -> None:
         if self._started:
@@ -191,6 +210,7 @@ class RayRuntime:
         ray = import_ray()
         try:
             self._done.append(ray.get(reference))
+            self._pulse.heard(call.post.name)
         except ray.exceptions.RayTaskError as error:
             self._lose(call, "crashed", f"{type(error.cause).__name__}: {error.cause}"[:500])
         except ray.exceptions.RayError:

@@ -10,6 +10,7 @@ from importlib.metadata import EntryPoint, entry_points
 from typing import Any, cast
 
 from ..workflow import Kind, ProbewiseError, Truth, Worker, WorkerError, WorkerSpec
+from ._secrets import hide, reveal
 
 WORKERS = "probewise.workers"
 """Entry point group of worker classes."""
@@ -103,9 +104,9 @@ def make_worker(spec: WorkerSpec, name: str) -> Worker:
         Whatever the worker itself says of its configuration.
     """
     who = f"worker {name!r}"
-    return cast(
-        Worker, _call(worker_type(spec.type, who), f"{who} of type {spec.type!r}", spec.config)
-    )
+    made = worker_type(spec.type, who)
+    full = reveal(spec.config, who)
+    return cast(Worker, _call(made, f"{who} of type {spec.type!r}", spec.config, full))
 
 
 def make_truth(name: str, **config: Any) -> Truth:
@@ -120,7 +121,7 @@ def make_truth(name: str, **config: Any) -> Truth:
     if name not in known:
         raise _unknown("truth", "name", name, sorted(known), TRUTHS)
     distribution, entry = known[name]
-    return cast(Truth, _call(_load(entry, distribution), f"truth {name!r}", config))
+    return cast(Truth, _call(_load(entry, distribution), f"truth {name!r}", config, config))
 
 
 def _registered(group: str) -> dict[str, tuple[str, EntryPoint]]:
@@ -162,7 +163,8 @@ def _unknown(who: str, what: str, given: str, known: list[str], group: str) -> W
     )
 
 
-def _call(make: Any, who: str, config: Mapping[str, Any]) -> Any:
+def _call(make: Any, who: str, config: Mapping[str, Any], full: Mapping[str, Any]) -> Any:
+    """Make something of its full configuration; ``config`` is the one that may be shown."""
     signature = inspect.signature(make)
     try:
         signature.bind(**config)
@@ -174,16 +176,17 @@ def _call(make: Any, who: str, config: Mapping[str, Any]) -> Any:
             "correct the config of this entry in the campaign file",
         ) from error
     try:
-        return make(**config)
-    except ProbewiseError:
-        raise
+        return make(**full)
+    except ProbewiseError as error:
+        parts = (error.who, error.given, error.allowed, error.remedy)
+        raise type(error)(*(hide(part) for part in parts)) from None
     except Exception as error:
         raise WorkerError(
             who,
-            f"config {dict(config)} ({type(error).__name__}: {error})",
+            hide(f"config {dict(config)} ({type(error).__name__}: {error})"),
             _keywords(signature),
             "correct the config, and check that the device or file it names is there",
-        ) from error
+        ) from None if full != config else error
 
 
 def _keywords(signature: inspect.Signature) -> str:

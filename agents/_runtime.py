@@ -20,6 +20,7 @@ from ..workflow import (
     WorkerSpec,
 )
 from ._guardian import Guardian
+from ._health import Health
 from ._registry import worker_type
 
 _log = logging.getLogger(__name__)
@@ -67,6 +68,22 @@ class Runtime(Protocol):
         something is. Gives up waiting after ``timeout_s`` seconds (None: never) and returns what
         there is, possibly nothing.
         """
+        ...
+
+    def secure(self) -> dict[str, str]:
+        """Ask every idle instrument and synthesis to be safe; their answers in words.
+
+        An answer that begins with ``FAILED`` says that a worker is not known to be safe.
+        """
+        ...
+
+    def halt(self) -> None:
+        """End at once whatever workers are at. What was submitted is never collected; whether it
+        was done is not known."""
+        ...
+
+    def health(self) -> dict[str, Health]:
+        """How every worker is. Never waits for one."""
         ...
 
     def close(self) -> None:

@@ -21,6 +21,7 @@ from ..workflow import (
     Worker,
 )
 from ._contract import find_fault, find_side_fault
+from ._secrets import hide
 from ._settle import overtime, settle
 
 _log = logging.getLogger(__name__)
@@ -115,10 +116,19 @@ class Seat:
             return _without_results(outcome, _raised("crashed", error)), {}
 
 
+def secure_seat(seat: Seat) -> str:
+    """Ask a worker to be safe; its answer, or what went wrong, in words."""
+    try:
+        return hide(str(seat.worker.safe()))[:500]
+    except Exception as error:
+        _log.exception("worker %r did not become safe", seat.worker_name)
+        return hide(f"FAILED: {type(error).__name__}: {error}")[:500]
+
+
 def _raised(kind: str, error: BaseException) -> Failure:
     remedy = error.remedy if isinstance(error, ProbewiseError) else ""
-    message = f"{type(error).__name__}: {error}"[:500]
-    return Failure.model_validate({"kind": kind, "message": message, "remedy": remedy})
+    message = hide(f"{type(error).__name__}: {error}")[:500]
+    return Failure.model_validate({"kind": kind, "message": message, "remedy": hide(remedy)})
 
 
 def _without_results(outcome: object, failure: Failure) -> Outcome:

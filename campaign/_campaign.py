@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
@@ -24,6 +24,7 @@ from ..agents import (
 from ..planner import Rehearsed, make_policy
 from ..workflow import (
     Event,
+    Order,
     Policy,
     RealClock,
     Recommendation,
@@ -36,10 +37,12 @@ from ..workflow import (
     Truth,
     VirtualClock,
 )
+from ._alerts import alerts_after
+from ._inbox import FolderInbox, MemoryInbox, new_message
 from ._journal import Journal, replay
 from ._judge import judged
 from ._load_spec import load_spec
-from ._loop import Loop, Write, offers_by_capability
+from ._loop import Loop, Watch, Write, offers_by_capability
 from ._play import play_on_ray
 from ._run_folder import RunFolder, write_atomically
 from ._spec import CampaignSpec, spec_from_dict
@@ -48,6 +51,9 @@ from ._summary import summarize
 from ._tracking import MlflowSink
 
 RuntimeName = Literal["ray", "inline"]
+
+Observer = Callable[[Event, State], None]
+"""Is shown every event that is safe, with the state after it; must neither block nor raise."""
 
 
 @dataclass(frozen=True)
@@ -89,10 +95,10 @@ class Campaign:
     ) -> None:
         self.spec = spec
         self.state: State = spec.initial_state()
-        self.policy: Policy = make_policy(spec.policy, spec.workflow, spec.goal)
-        if runtime == "ray" and isinstance(self.policy, Rehearsed):
-            self.policy.play = partial(play_on_ray, address=address)
+        make_policy(spec.policy, spec.workflow, spec.goal)  # refuses what no policy can pursue
         self.tracking_problem: str | None = None
+        self.observers: list[Observer] = []
+        self.watch: Watch = lambda what, seconds: None
         self._runtime_name: RuntimeName = runtime
         self._address = address
         self._tracking_uri = tracking_uri
@@ -100,6 +106,7 @@ class Campaign:
         self._resume = False
         self._seen: list[Event] = []
         self._memory = MemoryStore()
+        self._inbox: MemoryInbox | FolderInbox = MemoryInbox()
         self._sink: MlflowSink | None = None
         self._wall_s = 0.0
         if runtime == "ray" and out is None:
@@ -176,25 +183,60 @@ class Campaign:
             for event in self._live(runtime, write):
                 if self._sink is not None:
                     self._sink.feed(event)
+                for observer in self.observers:
+                    observer(event, self.state)
                 self._wall_s = time.monotonic() - began
                 yield event
 
     def _live(self, runtime: Runtime, write: Write) -> Iterator[Event]:
         if self.state.stopped is not None:
             return
-        before = [e for e in self._seen if not isinstance(e, Resumed)][-1:]
-        first = Started(spec=self.spec.model_dump(mode="json"), version=__version__)
-        event = Resumed(hour=self.state.now_h) if before else first
+        before: list[Event] = [e for e in self._seen if e.kind not in {"resumed", "alerted"}][-1:]
+        given = {w: tuple(o.capability for o in found) for w, found in runtime.start().items()}
+        offers = offers_by_capability(given, self.spec.workflow.steps)
+        first = Started(spec=self.spec.model_dump(mode="json"), version=__version__, offers=offers)
+        event = Resumed(hour=self.state.now_h, offers=offers) if before else first
         write(event)
+        self.state.apply(event)
         yield event
-        offers = {w: tuple(o.capability for o in given) for w, given in runtime.start().items()}
-        self.state.offers = offers_by_capability(offers, self.spec.workflow.steps)
-        clock = VirtualClock if self.spec.clock == "virtual" else RealClock
-        loop = Loop(self.state, self.policy, runtime, clock(self.state.now_h), write)
-        yield from loop.reissue(self._replayable)
-        for last in before:
-            yield from loop.assess_after(last)
+        clock = (VirtualClock if self.spec.clock == "virtual" else RealClock)(self.state.now_h)
+        loop = Loop(
+            self.state,
+            self._make_policy(self.state),
+            runtime,
+            clock,
+            write,
+            self.spec,
+            self._inbox,
+            self.watch,
+            self._make_policy,
+        )
+        yield from self._alerted(self._loop_events(loop, before), write)
+
+    def _loop_events(self, loop: Loop, before: list[Event]) -> Iterator[Event]:
+        if self.state.aborting is None:
+            yield from loop.reissue(self._replayable)
+            for last in before:
+                yield from loop.assess_after(last)
         yield from loop.events()
+
+    def _alerted(self, events: Iterator[Event], write: Write) -> Iterator[Event]:
+        """The same, each followed by what people should know of it."""
+        for event in events:
+            yield event
+            for alert in alerts_after(self.state, event):
+                write(alert)
+                self.state.apply(alert)
+                yield alert
+
+    def order(self, order: Order, who: str | None = None) -> str:
+        """Tell the running campaign something; it is heeded before its next decision.
+
+        Returns the order's id, with which it stands in the journal.
+        """
+        message = new_message(order, who, via="python")
+        self._inbox.send(message)
+        return message.id
 
     def _open(self, stack: ExitStack) -> Write:
         """What makes events durable. Going on, the state is folded again from the events so far."""
@@ -217,6 +259,7 @@ class Campaign:
             write_atomically(folder.spec_path, text)
         journal = stack.enter_context(Journal(folder.journal_path))
         self._sink = MlflowSink(self._tracking_uri, out, self.spec.name, journal.run_id)
+        self._inbox = FolderInbox(folder.control_path, lambda: journal.head)
         if self._resume:
             self._seen = list(journal.events())
             self._sink.feed(*self._seen)
@@ -229,6 +272,13 @@ class Campaign:
         if self._runtime_name == "inline":
             return InlineRuntime(spec.workers, spec.guardian, store)
         return RayRuntime(spec.workers, spec.guardian, store, address=self._address)
+
+    def _make_policy(self, state: State) -> Policy:
+        """The policy that a state asks for; on Ray its rehearsals are tasks."""
+        policy = make_policy(state.policy, state.workflow, state.goal)
+        if self._runtime_name == "ray" and isinstance(policy, Rehearsed):
+            policy.play = partial(play_on_ray, address=self._address)
+        return policy
 
     def _replayable(self, worker: str) -> bool:
         return worker_types()[self.spec.workers[worker].type].load().replayable

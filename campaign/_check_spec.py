@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ..agents import is_bare_secret
 from ..planner import make_policy
 from ..workflow import BudgetError, Maximize, SpecError, Step, Target, Tune
 from ._spec import CampaignSpec
@@ -14,8 +15,8 @@ def check_spec(spec: CampaignSpec) -> None:
     ------
     SpecError, BudgetError, DesignSpaceError
     """
-    make_policy(spec.policy, spec.workflow, spec.goal)
-    _check_goal(spec)
+    check_aims(spec)
+    _check_secrets(spec)
     state = spec.initial_state()
     specimen = next(iter(spec.specimens), "?new")
     target = Target(sample=specimen, site=0)
@@ -35,6 +36,45 @@ def check_spec(spec: CampaignSpec) -> None:
             "add one of the two",
         )
     _check_budget(spec, chain)
+
+
+def check_aims(spec: CampaignSpec) -> None:
+    """What may also change while a campaign runs: policy, goal and autonomy.
+
+    Raises
+    ------
+    SpecError
+        If the policy cannot pursue the goal, or a rule names what is not there.
+    """
+    make_policy(spec.policy, spec.workflow, spec.goal)
+    _check_goal(spec)
+    steps = {step.name for step in spec.workflow.steps}
+    for rule in spec.autonomy.rules:
+        for given, known in (
+            (set(rule.steps), steps),
+            (set(rule.std_above), spec.workflow.scalars),
+        ):
+            stray = given - set(known)
+            if stray:
+                raise SpecError(
+                    f"campaign {spec.name!r}",
+                    f"a rule of autonomy about {sorted(stray)}",
+                    f"one of {sorted(known)}",
+                    "correct the name",
+                )
+
+
+def _check_secrets(spec: CampaignSpec) -> None:
+    """A specification is written into the journal: secrets have no place in it."""
+    for name, worker in {**spec.workers, "guardian": spec.guardian}.items():
+        for key, value in worker.config.items():
+            if is_bare_secret(key, value):
+                raise SpecError(
+                    f"worker {name!r}",
+                    f"config {key!r} with a value of its own, which would be kept for ever",
+                    f"{key}: $secret:NAME",
+                    "put the secret into the environment variable PROBEWISE_SECRET_NAME",
+                )
 
 
 def _check_goal(spec: CampaignSpec) -> None:

@@ -13,8 +13,10 @@ from rich.console import Console
 
 from ..planner import Playthrough, Rehearsed, forecasts
 from ..workflow import Decided, SpecError
+from ._attendants import Attendants
 from ._campaign import Campaign
 from ._cli_agents import agents_app
+from ._cli_control import register
 from ._cli_errors import complaining
 from ._compare import Comparison, compare, comparison_table, write_records
 from ._explain import explain
@@ -83,6 +85,16 @@ def run(
     tracking_uri: Annotated[
         str | None, typer.Option(help="MLflow tracking server [a database in the run folder].")
     ] = None,
+    log: Annotated[
+        str | None, typer.Option(help="File for a log as JSON lines; - for the error stream.")
+    ] = None,
+    metrics_port: Annotated[
+        int | None, typer.Option(help="Loopback port for Prometheus; 0 for any.", min=0, max=65535)
+    ] = None,
+    serve: Annotated[
+        int | None,
+        typer.Option(help="Loopback port of a control server; 0 for any.", min=0, max=65535),
+    ] = None,
 ) -> None:
     """Run a campaign, or take one up again with --resume."""
     with complaining():
@@ -115,7 +127,8 @@ def run(
             campaign = Campaign(
                 spec, out=folder, runtime=runtime.value, address=address, tracking_uri=tracking_uri
             )
-        _watch(campaign, folder)
+        with Attendants(campaign, folder, log, metrics_port, serve) as attendants:
+            _watch(campaign, folder, attendants)
 
 
 def _refuse_beside_resume(given: list[str]) -> None:
@@ -130,7 +143,7 @@ def _refuse_beside_resume(given: list[str]) -> None:
         raise SpecError(
             "run --resume",
             f"{', '.join(given)} as well",
-            "--runtime, --address and --tracking-uri",
+            "--runtime, --address, --tracking-uri, --log, --metrics-port and --serve",
             "leave the others out, or start a new run",
         )
 
@@ -152,11 +165,12 @@ def _refuse_beside_run(given: list[str]) -> None:
         )
 
 
-def _watch(campaign: Campaign, folder: Path) -> None:
+def _watch(campaign: Campaign, folder: Path, attendants: Attendants) -> None:
     """Run with a live view, then write what a run leaves."""
     console = Console()
     interrupted = False
     with LiveView(campaign.spec.name, console) as live:
+        attendants.say = live.say
         try:
             for event in campaign:
                 live.update(campaign.state, event.decision if isinstance(event, Decided) else None)
@@ -311,3 +325,6 @@ def report(
 def schema() -> None:
     """Print the JSON schema of a campaign's YAML."""
     typer.echo(json.dumps(CampaignSpec.model_json_schema(), indent=2))
+
+
+register(app)

@@ -72,6 +72,7 @@ def _task(spec: CampaignSpec, policy: str, seed: int) -> str:
     """
     raw = spec.model_dump(mode="json") | {"policy": policy, "seed": seed}
     raw["goal"]["worth_credits"] = None
+    raw["autonomy"] = {}  # twins: nobody is asked
     for worker in raw["workers"].values():
         if worker["config"].get("world_seed") == spec.seed:
             worker["config"]["world_seed"] = seed

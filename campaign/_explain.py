@@ -11,12 +11,17 @@ from rich.text import Text
 
 from ..workflow import (
     Action,
+    Approve,
+    Awaiting,
+    Commanded,
     Decided,
     Decision,
+    Deny,
     Estimate,
     Event,
     Issued,
     Observed,
+    Order,
     Refused,
     SpecError,
     Started,
@@ -114,9 +119,11 @@ def _outcome(
     notes: list[RenderableType] = []
     for action in decision.actions:
         if action.id in refused:
+            notes += _people(action, events)
             no = refused[action.id]
             notes.append(Text(f"{action.step}: refused by {no.by}: {no.reason}"))
             continue
+        notes += _people(action, events)
         result = observed.get(action.id)
         if result is None:
             notes.append(
@@ -135,6 +142,28 @@ def _outcome(
             notes.append(Text(f"{said} {result.quality.reason}".strip()))
     later = _later(decision, [n for n in decision.expected if n not in came], events)
     return [*_comparison(decision.expected, came | later, workflow, list(later)), *notes]
+
+
+def _people(action: Action, events: list[Event]) -> list[RenderableType]:
+    """That it waited for approval, and who approved or denied it."""
+    said: list[RenderableType] = []
+    for event in events:
+        match event:
+            case Awaiting() if event.action.id == action.id:
+                said.append(Text(f"{action.step} waited for approval: {event.reason}"))
+            case Commanded(accepted=True, message=m) if said and _names(m.order, action.id):
+                said.append(Text(f"{m.order.verb} by {m.who} at {m.said}"))
+            case Issued() if event.action.id == action.id:
+                return said
+            case Refused() if event.action_id == action.id:
+                return said
+            case _:
+                pass
+    return said
+
+
+def _names(order: Order, action_id: str) -> bool:
+    return isinstance(order, Approve | Deny) and bool({action_id, "all"} & set(order.actions))
 
 
 def _later(decision: Decision, names: list[str], events: list[Event]) -> dict[str, Estimate]:

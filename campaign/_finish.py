@@ -27,6 +27,9 @@ def finish(campaign: Campaign, folder: Path) -> tuple[dict[str, Any], Path]:
     summary = campaign.result().summary
     summary |= _leftover(campaign.state, campaign.seen)
     with RunFolder.open(folder) as run:
+        with Journal(run.journal_path, read_only=True) as journal:
+            head = journal.head
+        summary["journal"] = {"events": head.seq, "head": head.link}
         write_summary(run.summary_path, summary)
         report = _report(folder, list(campaign.seen), campaign.state, summary, campaign.spec)
     campaign.finish_tracking(report, summary)

@@ -21,6 +21,7 @@ from ..planner import (
 )
 from ..workflow import BudgetError, SpecError, State
 from ._campaign import spec_of_run
+from ._change import present_spec
 from ._journal import Journal, replay
 from ._play import play_on_ray
 from ._run_folder import RunFolder
@@ -68,7 +69,7 @@ def state_of_run(folder: str | Path) -> tuple[CampaignSpec, State]:
             "one that goes on",
             "forecast a campaign file, or a run in its middle",
         )
-    return spec, state
+    return present_spec(spec, state), state
 
 
 def play(

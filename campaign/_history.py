@@ -9,6 +9,7 @@ from typing import Any
 from ..workflow import (
     Action,
     Assessed,
+    Commanded,
     Decided,
     Event,
     Issued,
@@ -42,6 +43,7 @@ class History:
     decided: list[Decided] = field(default_factory=list)
     assessed: list[Assessed] = field(default_factory=list)
     refused: list[Refused] = field(default_factory=list)
+    commanded: list[Commanded] = field(default_factory=list)
     resumed_h: list[float] = field(default_factory=list)
     stopped: Stopped | None = None
     now_h: float = 0.0
@@ -72,6 +74,8 @@ class History:
                     )
                 case Assessed():
                     history.assessed.append(event)
+                case Commanded():
+                    history.commanded.append(event)
                 case Resumed():
                     history.resumed_h.append(event.hour)
                 case Stopped():

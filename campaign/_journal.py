@@ -17,14 +17,15 @@ from typing import final
 from pydantic import ValidationError
 
 from ..workflow import Event, RunFolderError, State, StoreError, event_adapter
+from ._chain import genesis, link
 
-_APPLICATION, _VERSION = 0x70627731, 1
+_APPLICATION, _VERSION = 0x70627731, 2
 _SCHEMA = f"""
 BEGIN;
 CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL);
 CREATE TABLE events (
     seq INTEGER PRIMARY KEY, hour REAL NOT NULL, wall TEXT NOT NULL,
-    kind TEXT NOT NULL, body TEXT NOT NULL);
+    kind TEXT NOT NULL, body TEXT NOT NULL, link TEXT NOT NULL);
 CREATE TRIGGER events_no_update BEFORE UPDATE ON events
     BEGIN SELECT RAISE(ABORT, 'the journal is append-only'); END;
 CREATE TRIGGER events_no_delete BEFORE DELETE ON events
@@ -36,6 +37,17 @@ PRAGMA application_id = {_APPLICATION};
 PRAGMA user_version = {_VERSION};
 COMMIT;
 """
+
+
+RawRow = tuple[int, float, str, str, str, str]
+
+
+@dataclass(frozen=True)
+class Head:
+    """Where a journal ends: the number of its last event, and the last link of its hash chain."""
+
+    seq: int
+    link: str
 
 
 @dataclass(frozen=True)
@@ -50,6 +62,11 @@ class Row:
 @final
 class Journal:
     """An append-only SQLite file (WAL mode) with one row per event.
+
+    Rows are chained: each carries the SHA-256 over the row before it and its own content (see
+    :func:`~probewise.campaign._chain.link`), so that a row that is altered, taken out or put in
+    later does not go unnoticed. A cut end does not show in the chain; hold :attr:`head` against
+    what was noted elsewhere.
 
     Parameters
     ----------
@@ -146,8 +163,7 @@ class Journal:
     def run_id(self) -> str:
         """A name for this run that stays when the folder is renamed."""
         with self._mended():
-            row = self._db.execute("SELECT value FROM meta WHERE key = 'run_id'").fetchone()
-        return str(row[0])
+            return self._run_id()
 
     def append(self, *events: Event) -> int:
         """Write events in one transaction that is on the disk when this returns.
@@ -155,42 +171,77 @@ class Journal:
         Returns the number of the last event; 0 if the journal is empty and nothing was given.
         """
         wall = datetime.now(UTC).isoformat(timespec="milliseconds")
-        rows = [(e.hour, wall, e.kind, event_adapter.dump_json(e).decode()) for e in events]
+        rows = [(float(e.hour), wall, e.kind, event_adapter.dump_json(e).decode()) for e in events]
         with self._mended():
-            if rows:
-                self._db.execute("BEGIN IMMEDIATE")
-                try:
-                    self._db.executemany(
-                        "INSERT INTO events (hour, wall, kind, body) VALUES (?, ?, ?, ?)", rows
-                    )
-                    self._db.execute("COMMIT")
-                except BaseException:
-                    with contextlib.suppress(sqlite3.Error):
-                        self._db.execute("ROLLBACK")
-                    raise
-            return self._db.execute("SELECT COALESCE(MAX(seq), 0) FROM events").fetchone()[0]
+            if not rows:
+                return self._last().seq
+            self._db.execute("BEGIN IMMEDIATE")
+            try:
+                head = self._last()
+                chained: list[tuple[int, float, str, str, str, str]] = []
+                for row in rows:
+                    head = Head(head.seq + 1, link(head.link, head.seq + 1, *row))
+                    chained.append((head.seq, *row, head.link))
+                self._db.executemany("INSERT INTO events VALUES (?, ?, ?, ?, ?, ?)", chained)
+                self._db.execute("COMMIT")
+            except BaseException:
+                with contextlib.suppress(sqlite3.Error):
+                    self._db.execute("ROLLBACK")
+                raise
+            return head.seq
+
+    @property
+    def head(self) -> Head:
+        """The last row's number and link; number 0 in an empty journal."""
+        with self._mended():
+            return self._last()
+
+    def _last(self) -> Head:
+        return self._at("ORDER BY seq DESC LIMIT 1")
+
+    def _at(self, where: str, *values: int) -> Head:
+        found = self._db.execute(f"SELECT seq, link FROM events {where}", values).fetchone()
+        return Head(0, genesis(self._run_id())) if found is None else Head(*found)
+
+    def _run_id(self) -> str:
+        row = self._db.execute("SELECT value FROM meta WHERE key = 'run_id'").fetchone()
+        return "" if row is None else str(row[0])
 
     def rows(self, after_seq: int = 0) -> Iterator[Row]:
-        """Events with number and wall time, in order; fetched in portions, so it may go on long."""
+        """Events with number and wall time, in order; fetched in portions, so it may go on long.
+
+        Raises
+        ------
+        StoreError
+            At the first row that is missing, does not follow from the one before, or does not read.
+        """
+        with self._mended():
+            head = self._at("WHERE seq = ?", after_seq)
+        for seq, hour, wall, kind, body, found in self.raw(after_seq):
+            if seq != head.seq + 1:
+                raise _damaged(self.path, f"event {head.seq + 1} is missing")
+            if link(head.link, seq, hour, wall, kind, body) != found:
+                raise _damaged(self.path, f"event {seq} is not what was written (hash chain)")
+            try:
+                yield Row(seq, datetime.fromisoformat(wall), event_adapter.validate_json(body))
+            except (ValidationError, ValueError) as error:
+                raise _damaged(self.path, f"event {seq} that does not read") from error
+            head = Head(seq, found)
+
+    def raw(self, after_seq: int = 0) -> Iterator[RawRow]:
+        """What stands in the file, unchecked: number, hour, wall time, kind, body and link."""
         seq = after_seq
         while True:
             with self._mended():
                 portion = self._db.execute(
-                    "SELECT seq, wall, body FROM events WHERE seq > ? ORDER BY seq LIMIT 500",
+                    "SELECT seq, hour, wall, kind, body, link FROM events"
+                    " WHERE seq > ? ORDER BY seq LIMIT 500",
                     (seq,),
                 ).fetchall()
-            for number, wall, body in portion:
-                if number != seq + 1:
-                    raise _damaged(self.path, f"event {seq + 1} is missing")
-                try:
-                    yield Row(
-                        number, datetime.fromisoformat(wall), event_adapter.validate_json(body)
-                    )
-                except (ValidationError, ValueError) as error:
-                    raise _damaged(self.path, f"event {number} that does not read") from error
-                seq = number
+            yield from portion
             if len(portion) < 500:
                 return
+            seq = portion[-1][0]
 
     def events(self) -> Iterator[Event]:
         """All events, in the order in which they were written."""

@@ -17,6 +17,7 @@ from rich.text import Text
 
 from ..workflow import Decision, State
 from ._palette import LEVEL_COLORS
+from ._status import condition
 from ._wording import (
     LEVEL_TITLES,
     amount,
@@ -51,6 +52,7 @@ class _Snapshot:
     last: str = ""
     reason: str = ""
     stopped: str | None = None
+    condition: str = "running"
     counts: tuple[int, int] = field(default=(0, 0))
 
 
@@ -143,6 +145,7 @@ def _snapshot(state: State, decision: Decision | None) -> _Snapshot:
         last="" if decision is None else f"#{decision.number} {decision_text(decision)}",
         reason="" if decision is None else decision.reason,
         stopped=state.stopped,
+        condition=condition(state),
         counts=(state.decisions, len(state.observations)),
     )
 
@@ -170,7 +173,14 @@ def _agents(state: State) -> tuple[_Agent, ...]:
     for item in state.running.values():
         level = int(state.workflow.step(item.action.step).level)
         busy.setdefault(item.worker, set()).add(level)
-        doing = _Agent(level, item.worker, item.action.step, item.action.target.label, item.hour)
+        waits = item.action.id in state.awaiting
+        doing = _Agent(
+            level,
+            item.worker,
+            f"{item.action.step}: waits for approval" if waits else item.action.step,
+            item.action.target.label,
+            item.hour,
+        )
         running.setdefault((level, item.worker), []).append(doing)
     for level in LEVEL_TITLES:
         needs = {s.needs for s in state.workflow.steps if s.level == level}
@@ -204,6 +214,8 @@ def draw(shown: _Snapshot, title: str) -> RenderableType:
     facts.add_row("Because", Text(shown.reason))
     if shown.stopped:
         facts.add_row("Stopped", Text(shown.stopped, style="bold"))
+    elif shown.condition != "running":
+        facts.add_row("State", Text(shown.condition, style="bold"))
     name = f"[bold]{escape(title)}[/] {escape(shown.goal)}".strip()
     count = f"{shown.counts[0]} decisions, {shown.counts[1]} results"
     body = Group(_agent_table(shown), Text(), _bar_table(shown), Text(), facts)

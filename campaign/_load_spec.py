@@ -12,6 +12,7 @@ from ..workflow import SpecError
 from ._check_spec import check_spec
 from ._spec import CampaignSpec, spec_from_dict
 
+_MOST_BYTES, _MOST_VALUES = 2_000_000, 200_000
 _BUILT_IN = resources.files(__name__.rpartition(".")[0]).joinpath("scenarios")
 
 
@@ -47,7 +48,7 @@ def load_spec(
     if policy is not None:
         raw["policy"] = policy
     if goal is not None:
-        raw["goal"] = _named_goal(raw, goal)
+        raw["goal"] = named_goal(raw, goal)
     if budget and isinstance(raw.get("budget", {}), dict):
         raw["budget"] = {**raw.get("budget", {}), **budget}
     _fill_in(raw, data)
@@ -69,14 +70,22 @@ def _read(source: str | Path) -> dict[str, Any]:
                 f"a YAML file or one of {names}",
                 "correct the name or path",
             )
+        if path.stat().st_size > _MOST_BYTES:
+            raise SpecError(
+                f"campaign {str(source)!r}",
+                f"{path.stat().st_size} bytes",
+                f"at most {_MOST_BYTES}",
+                "give a campaign's YAML file",
+            )
         data = path.read_bytes()
     try:
         raw = yaml.safe_load(data.decode("utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        _check_size(raw)
+    except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
         raise SpecError(
             f"campaign {str(source)!r}",
-            f"text that is not YAML ({str(error).splitlines()[0]})",
-            "YAML without tags",
+            f"text that is not YAML ({(str(error).splitlines() or [''])[0]})",
+            "YAML without tags, and without aliases that swell it",
             'mend the file; quote texts with brackets, such as "image [nm]"',
         ) from error
     if not isinstance(raw, dict):
@@ -89,7 +98,34 @@ def _read(source: str | Path) -> dict[str, Any]:
     return raw
 
 
-def _named_goal(raw: dict[str, Any], name: str) -> dict[str, Any]:
+def _check_size(raw: Any) -> None:
+    """Whether a few aliases stand for a flood of values, or for themselves.
+
+    Raises
+    ------
+    yaml.YAMLError
+        If they do.
+    """
+    sizes: dict[int, int] = {}
+    open_nodes: set[int] = set()
+
+    def size(node: Any) -> int:
+        if not isinstance(node, dict | list):
+            return 1
+        if id(node) in open_nodes:
+            raise yaml.YAMLError("an alias that contains itself")
+        if id(node) not in sizes:
+            open_nodes.add(id(node))
+            parts = [*node.keys(), *node.values()] if isinstance(node, dict) else node
+            sizes[id(node)] = 1 + sum(size(part) for part in parts)
+            open_nodes.discard(id(node))
+        return sizes[id(node)]
+
+    if size(raw) > _MOST_VALUES:
+        raise yaml.YAMLError(f"more than {_MOST_VALUES} values")
+
+
+def named_goal(raw: dict[str, Any], name: str) -> dict[str, Any]:
     """One of the campaign's other goals, or its own by its kind."""
     own, others = raw.get("goal"), raw.get("goals")
     known = {own.get("kind"): own} if isinstance(own, dict) else {}

@@ -7,15 +7,18 @@ what comes back is an event again. Nothing else happens here.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import final
 
 from ..agents import Runtime
+from ..planner import make_policy
 from ..workflow import (
     Action,
     Assessed,
     Clock,
+    Commanded,
     Commitment,
     Decided,
     Decision,
@@ -31,13 +34,26 @@ from ..workflow import (
     Step,
     Stopped,
 )
+from ._desk import Desk, forced_decision
+from ._inbox import Inbox, MemoryInbox
+from ._spec import CampaignSpec
+
+Watch = Callable[[str, float], None]
+"""Is told how many seconds something took: ``decision``, or ``dispatch`` (which includes it)."""
 
 Write = Callable[..., object]
 """Makes events durable: ``write(*events)`` returns when they are on the disk."""
 
-_POLL_S = 0.5
+STOPS = "the campaign stops"
+"""Reason of the closings that go with a stop."""
+_POLL_S = 0.25
 _DEAD_END = 25
 """So many refusals, or failures, one after the other, and going on is pointless."""
+
+
+def policy_of(state: State) -> Policy:
+    """The policy that a state asks for."""
+    return make_policy(state.policy, state.workflow, state.goal)
 
 
 @final
@@ -52,25 +68,57 @@ class Loop:
         Who decides, who does it, and whose time it is.
     write
         The journal.
+    spec
+        What may be changed while it runs is checked against it.
+    inbox
+        Where people's orders come from.
+    watch
+        Is told how long things take.
+    make
+        Makes the policy that a state asks for, after a change.
     """
 
     def __init__(
-        self, state: State, policy: Policy, runtime: Runtime, clock: Clock, write: Write
+        self,
+        state: State,
+        policy: Policy,
+        runtime: Runtime,
+        clock: Clock,
+        write: Write,
+        spec: CampaignSpec,
+        inbox: Inbox | None = None,
+        watch: Watch = lambda what, seconds: None,
+        make: Callable[[State], Policy] = policy_of,
     ) -> None:
         self.state = state
         self._policy = policy
+        self._made_for = (state.policy, state.goal)
+        self._watch = watch
+        self._make = make
         self._runtime = runtime
         self._clock = clock
         self._write = write
         self._due: list[Observation] = []
+        self._desk = Desk(spec, inbox or MemoryInbox(), state, runtime, clock, self._record)
 
     def events(self) -> Iterator[Event]:
         """Run, and yield each event after it is safe and taken in."""
         while self.state.stopped is None:
+            yield from self._desk.heed()
+            if self.state.aborting is not None:
+                yield from self._abort(self.state.aborting)
+                continue
+            if self.state.paused is not None and self.state.stopping is None:
+                yield from self._rest()
+                continue
+            yield from self._renew_policy()
+            began = time.monotonic()
             decision = self._decide()
+            self._watch("decision", time.monotonic() - began)
             match decision.kind:
                 case "act" | "close":
                     yield from self._carry_out(decision)
+                    self._watch("dispatch", time.monotonic() - began)
                 case "wait" | "stop" if self.state.running:
                     yield from self._await_results()
                 case "wait":
@@ -79,13 +127,42 @@ class Loop:
                     )
                 case "stop":
                     yield from self._stop(decision)
+        self._desk.beat(now=True)
 
     def _decide(self) -> Decision:
-        """What the policy says, unless all that was tried lately came to nothing."""
-        reason = dead_end(self.state)
-        if reason is None:
-            return self._policy.decide(self.state)
-        return Decision(number=self.state.decisions, kind="stop", reason=reason)
+        """What people or a dead end force, else what the policy says."""
+        return decided_without_policy(self.state) or self._policy.decide(self.state)
+
+    def _renew_policy(self) -> Iterator[Event]:
+        """After a change of policy or goal: another policy, and what it makes of the state."""
+        if self._made_for == (self.state.policy, self.state.goal):
+            return
+        self._made_for = (self.state.policy, self.state.goal)
+        self._policy = self._make(self.state)
+        yield from self._assess()
+
+    def _rest(self) -> Iterator[Event]:
+        """Paused: take in what still runs, then be safe, then wait for a word."""
+        if self.state.at_work:
+            yield from self._await_results()
+        elif not self.state.secured:
+            yield from self._desk.secure()
+        else:
+            time.sleep(_POLL_S)
+
+    def _abort(self, reason: str) -> Iterator[Event]:
+        """End what runs, note that nobody knows what became of it, be safe, stop."""
+        self._runtime.halt()
+        self._due = []
+        hour = self._clock.now_h()
+        lost = [
+            Observed(hour=hour, observation=_cut_off(i, hour, reason))
+            for i in self.state.at_work.values()
+        ]
+        yield from self._record(*lost)
+        if not self.state.secured:
+            yield from self._desk.secure()
+        yield from self._stop(self._decide())
 
     def _record(self, *events: Event) -> Iterator[Event]:
         """All of them are on the disk and in the state before the first is shown to anybody."""
@@ -113,8 +190,16 @@ class Loop:
                     f"policy {self._policy.name!r} gave {action.step} to a busy worker"
                 )
             item = Issued(hour=hour, action=action, worker=worker, commitment=commitment)
-            issued.append((item, step))
-            events.append(item)
+            mode, why = self.state.autonomy.mode(step, commitment, decision.expected)
+            if mode == "observe":
+                reason = f"only proposed: {why}"
+                events.append(Refused(hour=hour, action_id=action.id, by="autonomy", reason=reason))
+                continue
+            if mode == "approve":
+                events.append(self._desk.awaiting(item, why))
+            else:
+                issued.append((item, step))
+                events.append(item)
             ahead.running[action.id] = item
             ahead.samples_begun += commitment.samples
         yield from self._record(*events)
@@ -141,19 +226,31 @@ class Loop:
         return action.session if action.session in self.state.sessions else None
 
     def _await_results(self) -> Iterator[Event]:
-        """The next result in the order of campaign time (virtual), or whatever is there (real)."""
-        if self._clock.virtual:
-            self._due += self._runtime.collect(everything=True, timeout_s=None)
-            self._due.sort(key=lambda o: (o.end_h, o.action_id))
-            ready, self._due = self._due[:1], self._due[1:]
-        else:
-            ready = self._runtime.collect(everything=False, timeout_s=_POLL_S)
+        """Wait until there is a result, or a word from people; take it in."""
+        while not (ready := self._next_results()):
+            if (yield from self._desk.heed()):
+                return
         for observation in ready:
             self._clock.advance_to(observation.end_h)
             hour = max(self._clock.now_h(), observation.end_h)
             yield from self._record(Observed(hour=hour, observation=observation))
             if _is_informative(observation):
                 yield from self._assess()
+
+    def _next_results(self) -> list[Observation]:
+        """The next in the order of campaign time (virtual), or all that are finished (real)."""
+        at_work = self.state.at_work
+        if not at_work:  # only approvals are waited for
+            time.sleep(_POLL_S)
+            return []
+        if not self._clock.virtual:
+            return self._runtime.collect(everything=False, timeout_s=_POLL_S)
+        self._due += self._runtime.collect(everything=True, timeout_s=_POLL_S)
+        if not at_work.keys() <= {o.action_id for o in self._due}:
+            return []
+        self._due.sort(key=lambda o: (o.end_h, o.action_id))
+        ready, self._due = self._due[:1], self._due[1:]
+        return ready
 
     def _assess(self) -> Iterator[Event]:
         recommendation = self._policy.recommend(self.state)
@@ -165,7 +262,8 @@ class Loop:
 
     def assess_after(self, last: Event) -> Iterator[Event]:
         """After a crash: the assessment that should have followed the last event, if one should."""
-        if isinstance(last, Observed) and _is_informative(last.observation):
+        observed = isinstance(last, Observed) and _is_informative(last.observation)
+        if observed or (isinstance(last, Commanded) and last.change is not None):
             yield from self._assess()
 
     def _stop(self, decision: Decision) -> Iterator[Event]:
@@ -178,7 +276,7 @@ class Loop:
                 kind="close",
                 tier="session",
                 session=session,
-                reason="the campaign stops",
+                reason=STOPS,
             )
             events.append(Decided(hour=hour, decision=closing))
         number = self.state.decisions + len(events)
@@ -199,7 +297,7 @@ class Loop:
         not have happened: it is observed as uncertain, charged at its cap, and never repeated by
         itself.
         """
-        for issued in list(self.state.running.values()):
+        for issued in list(self.state.at_work.values()):
             step = self.state.workflow.step(issued.action.step)
             if replayable(issued.worker) or step.repeat == "idempotent":
                 self._runtime.submit(issued, step)
@@ -230,6 +328,33 @@ def _too_much(state: State, commitment: Commitment) -> str:
             f"{state.dose_at(place):.4g} were given before"
         )
     return f"commitment of {commitment.credits:.4g} credits breaks a hard limit"
+
+
+def decided_without_policy(state: State) -> Decision | None:
+    """What is decided without asking the policy: by people, or at a dead end."""
+    told = forced_decision(state)
+    reason = dead_end(state) if told is None else None
+    if reason is not None:
+        return Decision(number=state.decisions, kind="stop", reason=reason)
+    return told
+
+
+def _cut_off(issued: Issued, hour: float, reason: str) -> Observation:
+    """What is known of an action that was ended in the middle: that it may be charged in full."""
+    return Observation(
+        action_id=issued.action.id,
+        worker=issued.worker,
+        cost_credits=issued.commitment.credits,
+        dose_e_per_A2=issued.commitment.dose_e_per_A2,
+        queued_h=issued.hour,
+        start_h=issued.hour,
+        end_h=max(hour, issued.hour),
+        failure=Failure(
+            kind="uncertain",
+            message=reason,
+            remedy="look at the instrument; the action is charged at its cap",
+        ),
+    )
 
 
 def dead_end(state: State) -> str | None:

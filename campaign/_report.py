@@ -12,7 +12,13 @@ from ..workflow import Estimate, Event, Started, State
 from ._figures import BeliefView, Picture
 from ._history import History
 from ._report_answer import answer_tables
-from ._report_tables import decision_rows, failure_rows, quality_rows, session_rows
+from ._report_tables import (
+    decision_rows,
+    failure_rows,
+    people_rows,
+    quality_rows,
+    session_rows,
+)
 from ._run_folder import write_atomically
 from ._summary import dose_text, leftover_rows
 from ._wording import amount, answer_label, design_text, goal_text, hours_text, percent, with_error
@@ -66,6 +72,7 @@ def write_report(
             *answer_tables(state),
             session_rows(state),
             decision_rows(history, folder.name),
+            people_rows(history),
             failure_rows(history),
             quality_rows(history),
         ],

@@ -32,6 +32,35 @@ class Rows:
     caption: str = ""
 
 
+def people_rows(history: History) -> Rows:
+    """What people said, and what became of it."""
+    rows = [
+        (
+            f"{e.hour:.2f}",
+            e.message.said[:19].replace("T", " "),
+            e.message.who,
+            e.message.order.verb,
+            ("" if e.accepted else "refused: ") + e.answer,
+        )
+        for e in history.commanded[-_MOST_ROWS:]
+    ]
+    columns = (
+        Column("hour", "number"),
+        Column("said (UTC)"),
+        Column("by", "phrase"),
+        Column("order"),
+        Column("answer", "sentence"),
+    )
+    caption = f"the last {_MOST_ROWS} of {len(history.commanded)}"
+    return Rows(
+        "What people said",
+        columns,
+        tuple(rows),
+        "Nobody gave an order.",
+        caption if len(history.commanded) > _MOST_ROWS else "",
+    )
+
+
 def session_rows(state: State) -> Rows:
     """Sessions: what each was granted, what it used, and why it ended."""
     rows = []

@@ -8,6 +8,7 @@ import json
 import os
 import socket
 import tempfile
+import time
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
@@ -129,6 +130,28 @@ class RunFolder:
     def summary_path(self) -> Path:
         return self.path / "summary.json"
 
+    @property
+    def control_path(self) -> Path:
+        """Where people's orders arrive and the running campaign tells how it is."""
+        return self.path / "control"
+
+    @property
+    def status_path(self) -> Path:
+        return self.control_path / "status.json"
+
+    def holder(self) -> str | None:
+        """Who is at work in the run, in words; None if nobody is."""
+        try:
+            lock = (self.path / _LOCK).open("r", encoding="utf-8")
+        except FileNotFoundError:
+            return None
+        with lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            except OSError:
+                return _holder(lock.read())
+        return None
+
     def close(self) -> None:
         """Give the lock back. The lock file stays, empty."""
         if self._lock is not None:
@@ -222,7 +245,7 @@ def _locked(folder: Path) -> IO[str]:
     """Lock the folder; the system lets go when the process ends, however it ends."""
     lock = (folder / _LOCK).open("a+", encoding="utf-8")
     try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        _take(lock)
     except OSError as error:
         lock.seek(0)
         holder = _holder(lock.read())
@@ -239,6 +262,15 @@ def _locked(folder: Path) -> IO[str]:
     lock.write(json.dumps({"pid": os.getpid(), "host": socket.gethostname(), "since": now}))
     lock.flush()
     return lock
+
+
+def _take(lock: IO[str]) -> None:
+    """Lock for writing; somebody who only asks whether it is locked is waited for."""
+    for _ in range(4):
+        with contextlib.suppress(OSError):
+            return fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        time.sleep(0.05)
+    fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
 def _holder(text: str) -> str:

@@ -8,6 +8,7 @@ from pydantic import Field, ValidationError
 
 from ..planner import policy_names
 from ..workflow import (
+    Autonomy,
     Budget,
     Design,
     Goal,
@@ -42,6 +43,8 @@ class CampaignSpec(Record):
     truth
         A registered truth that scores the recommendation of a twin or a recording; never seen by
         a policy.
+    autonomy
+        What is done at once, what a human is asked for first, and what is only proposed.
     needs_data
         Where the recording comes from that ``--data`` must name, for people.
     notes
@@ -58,6 +61,7 @@ class CampaignSpec(Record):
     budget: Budget
     workflow: Workflow
     workers: dict[Name, WorkerSpec] = Field(min_length=1)
+    autonomy: Autonomy = Autonomy()
     guardian: WorkerSpec = WorkerSpec(type="limits-guardian")
     specimens: dict[Name, Specimen] = {}
     needs_data: str = ""
@@ -79,6 +83,8 @@ class CampaignSpec(Record):
             capacity={name: worker.capacity for name, worker in self.workers.items()},
             offers=offers or {},
             inventory=inventory,
+            policy=self.policy,
+            autonomy=self.autonomy,
         )
 
 

@@ -44,7 +44,7 @@ def summarize(
     failures = [j for j in history.finished if j.observation and j.observation.failure]
     return {
         "campaign": history.spec.get("name", state.workflow.name),
-        "policy": history.spec.get("policy"),
+        "policy": state.policy or history.spec.get("policy"),
         "seed": state.seed,
         "goal": state.goal.model_dump(mode="json"),
         "recommendation": recommendation and recommendation.model_dump(mode="json"),

@@ -51,6 +51,9 @@ class CapacitorTwin(Worker):
             Offer(capability="capacitor_test", about="twin: electrodes and a P-E loop of a pad"),
         )
 
+    def safe(self) -> str:
+        return "twin: needles lifted, field off"
+
     def perform(self, job: Job) -> Outcome:
         """Test the pad.
 

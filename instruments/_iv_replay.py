@@ -51,6 +51,9 @@ class IvReplay(Worker):
             ),
         )
 
+    def safe(self) -> str:
+        return "a recording: nothing moves"
+
     def perform(self, job: Job) -> Outcome:
         match job.step.needs:
             case "load_sample":

@@ -62,6 +62,9 @@ class PfmTwin(Worker):
             Offer(capability="measure_loops", about="twin: local switching spectroscopy"),
         )
 
+    def safe(self) -> str:
+        return "twin: tip withdrawn, bias off"
+
     def perform(self, job: Job) -> Outcome:
         """Do what the step needs.
 

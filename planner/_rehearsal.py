@@ -177,6 +177,7 @@ def branched(state: State) -> State:
     """A copy that may go its own way; records are shared, for they never change.
 
     Tables of positions are left behind: a rehearsal numbers positions and does not choose them.
+    What waits for a human's approval is taken as approved.
     """
     places = {
         place: Status(
@@ -197,6 +198,7 @@ def branched(state: State) -> State:
         actions=dict(state.actions),
         states=dict(state.states),
         running=dict(state.running),
+        awaiting={},
         refused=dict(state.refused),
         observations=list(state.observations),
         inventory=Inventory(samples, places, state.inventory.count),

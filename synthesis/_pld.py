@@ -48,6 +48,9 @@ class PldTwin(Worker):
     def offers(self) -> tuple[Offer, ...]:
         return (Offer(capability="grow_strip", about="twin: pulsed laser deposition of a strip"),)
 
+    def safe(self) -> str:
+        return "twin: laser shutter closed, heater ramping down"
+
     def perform(self, job: Job) -> Outcome:
         """Grow the strip; the notes hold what the heater's pyrometer and the gauge read."""
         target = job.action.target

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 import os
 import signal
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -142,6 +144,51 @@ def test_collect_returns_what_is_finished_and_leaves_the_rest(crew: RayRuntime) 
     assert first[0].action_id == "c2"
     rest = crew.collect(everything=True, timeout_s=None)
     assert {o.action_id for o in first + rest} == {"c1", "c2"}
+
+
+def test_the_idle_are_asked_to_be_safe_and_the_busy_are_not(crew: RayRuntime) -> None:
+    crew.submit(issued("safe1", "pair", sleep_s=1.5), STEP)
+    answers = crew.secure()
+    assert answers["pair"] == "FAILED: busy" and answers["echo"] == "nothing to do"
+    assert len(crew.collect(everything=True, timeout_s=None)) == 1
+    assert crew.secure()["pair"] == "nothing to do"
+
+
+def test_health_tells_the_busy_the_idle_and_the_dead(crew: RayRuntime) -> None:
+    crew.secure()  # all are there
+    crew.submit(issued("health1", "pair", sleep_s=1.0), STEP)
+    assert crew.health()["pair"].busy == 1
+    crew.collect(everything=True, timeout_s=None)
+    pid = crew.process_ids()["echo"]
+    assert pid is not None
+    end = time.monotonic() + 20
+    while crew.health()["echo"].last_answer is None and time.monotonic() < end:
+        time.sleep(0.05)
+    found = crew.health()["echo"]
+    assert found.alive and found.pid == pid and found.last_answer is not None
+    os.kill(pid, signal.SIGKILL)
+    while crew.health()["echo"].alive and time.monotonic() < end:
+        time.sleep(0.05)
+    assert not crew.health()["echo"].alive
+    crew.submit(issued("health2"), STEP)
+    crew.collect(everything=True, timeout_s=None)
+    crew.submit(issued("health3"), STEP)
+    assert kind_of(crew.collect(everything=True, timeout_s=None)[0]) is None
+
+
+def test_a_halt_ends_what_runs_at_once(crew: RayRuntime) -> None:
+    crew.secure()
+    crew.submit(issued("halt1", sleep_s=60), STEP)
+    crew.submit(issued("halt2", "pair", fault="hang"), STEP)
+    pids = crew.process_ids()
+    crew.halt()
+    assert crew.collect(everything=True, timeout_s=None) == []
+    for name in ("echo", "pair"):
+        pid = pids[name]
+        assert pid is not None
+        with contextlib.suppress(psutil.NoSuchProcess):
+            psutil.Process(pid).wait(timeout=10)
+    assert set(crew.secure().values()) == {"nothing to do"}, "fresh ones are asked to be safe"
 
 
 def test_a_dead_guardian_refuses_and_comes_back(crew: RayRuntime) -> None:

@@ -87,7 +87,7 @@ def test_events_can_neither_be_changed_nor_deleted_nor_replaced(path: Path) -> N
         for statement in (
             "UPDATE events SET hour = 0",
             "DELETE FROM events",
-            "REPLACE INTO events SELECT 1, hour, wall, kind, body FROM events WHERE seq = 2",
+            "REPLACE INTO events SELECT 1, hour, wall, kind, body, link FROM events WHERE seq = 2",
         ):
             with pytest.raises(sqlite3.IntegrityError, match="append-only"):
                 db.execute(statement)
@@ -152,7 +152,7 @@ def test_a_missing_or_unreadable_event_is_found(path: Path) -> None:
         db.execute("DROP TRIGGER events_no_delete")
         db.execute("DROP TRIGGER events_no_update")
         db.execute('UPDATE events SET body = \'{"kind": "observed"}\' WHERE seq = 9')
-    with Journal(path) as journal, pytest.raises(StoreError, match="event 9 that does not read"):
+    with Journal(path) as journal, pytest.raises(StoreError, match="event 9 is not what was"):
         list(journal.events())
     with sqlite3.connect(path) as db:
         db.execute("DELETE FROM events WHERE seq = 9")

@@ -24,7 +24,7 @@ from support_campaigns import (
     spec_of,
 )
 
-from probewise.agents import InlineRuntime, MemoryStore
+from probewise.agents import Health, InlineRuntime, MemoryStore
 from probewise.campaign import Campaign
 from probewise.campaign._loop import Loop, dead_end, offers_by_capability
 from probewise.workflow import (
@@ -120,14 +120,14 @@ class Run:
     """A loop with everything that it talks to."""
 
     def __init__(self, raw: Raw, *steps: Callable[[State], Decision], clock: Clock | None = None):
-        spec = spec_of(raw)
+        spec = self.spec = spec_of(raw)
         self.written: list[Event] = []
         self.runtime = InlineRuntime(spec.workers, spec.guardian, MemoryStore())
         offers = {w: tuple(o.capability for o in f) for w, f in self.runtime.start().items()}
         self.state = spec.initial_state(offers_by_capability(offers, spec.workflow.steps))
         self.policy = Script(*steps)
         self.clock = clock or VirtualClock()
-        self.loop = Loop(self.state, self.policy, self.runtime, self.clock, self.write)
+        self.loop = Loop(self.state, self.policy, self.runtime, self.clock, self.write, spec)
 
     def write(self, *events: Event) -> None:
         self.written.extend(events)
@@ -196,7 +196,7 @@ def test_when_the_journal_fails_nothing_is_done() -> None:
     def full(*events: Event) -> None:
         raise OSError("disk full")
 
-    run.loop = Loop(run.state, run.policy, run.runtime, run.clock, full)
+    run.loop = Loop(run.state, run.policy, run.runtime, run.clock, full, run.spec)
     run.runtime.submit = lambda *a: performed.append(a)  # type: ignore[method-assign]
     with pytest.raises(OSError, match="disk full"):
         run.all()
@@ -377,6 +377,14 @@ class SlowRuntime:
         self.asked.append((everything, timeout_s))
         return self.ready.pop(0)
 
+    def secure(self) -> dict[str, str]:
+        return {}
+
+    def halt(self) -> None: ...
+
+    def health(self) -> dict[str, Health]:
+        return {}
+
     def close(self) -> None: ...
 
 
@@ -384,9 +392,9 @@ def test_in_real_time_results_are_taken_as_they_come() -> None:
     def result(action: str, end_h: float) -> Observation:
         return Observation(action_id=action, worker="w", cost_credits=1.0, end_h=end_h)
 
-    run = Run(raw_spec(), act("look"), act("test"), *[say("wait")] * 4, clock=RealClock(5.0))
+    run = Run(raw_spec(), act("look"), act("test"), *[say("wait")] * 2, clock=RealClock(5.0))
     runtime = SlowRuntime([[], [result("a1", 5.2)], [], [result("a0", 5.1)]])
-    run.loop = Loop(run.state, run.policy, runtime, run.clock, run.write)
+    run.loop = Loop(run.state, run.policy, runtime, run.clock, run.write, run.spec)
     events = run.all()
     assert [o.action_id for o in observed(events)] == ["a1", "a0"]
     assert not any(everything for everything, _ in runtime.asked)

@@ -1,6 +1,7 @@
 """The language: levels, quantities, steps, actions, observations, decisions, budget, clock."""
 
 from ._action import Action, ActionState, ArrayRef, Commitment, Target
+from ._autonomy import Autonomy, Mode, Rule
 from ._clock import Clock, RealClock, VirtualClock
 from ._decision import Alternative, Decision, FrontPoint, Grant, Recommendation
 from ._errors import (
@@ -13,13 +14,17 @@ from ._errors import (
     WorkerError,
 )
 from ._events import (
+    Alerted,
     Assessed,
+    Awaiting,
+    Commanded,
     Decided,
     Event,
     Issued,
     Observed,
     Refused,
     Resumed,
+    Secured,
     Started,
     Stopped,
     event_adapter,
@@ -42,6 +47,18 @@ from ._goal import (
 from ._inventory import WHOLE_SPACE, Inventory, Place, Sample, Status, place_of, places_seen
 from ._model import Name, Record
 from ._observation import Estimate, Failure, Grid, Observation, Quality, Table
+from ._orders import (
+    Abort,
+    Approve,
+    Change,
+    Continue,
+    Deny,
+    Message,
+    Order,
+    Pause,
+    Set,
+    Stop,
+)
 from ._quantity import Port, Prior, parse_unit, same_unit
 from ._space import Continuous, Design, Discrete, Space, Variable
 from ._state import Session, State
@@ -66,23 +83,32 @@ from ._workflow import Workflow
 __all__ = [
     "NONE_OF_THEM",
     "WHOLE_SPACE",
+    "Abort",
     "Action",
     "ActionState",
     "ActsOn",
+    "Alerted",
     "Alternative",
     "Amount",
+    "Approve",
     "Array",
     "ArrayRef",
     "ArrayStore",
     "Assessed",
+    "Autonomy",
+    "Awaiting",
     "Axis",
     "Budget",
     "BudgetError",
+    "Change",
     "Clock",
+    "Commanded",
     "Commitment",
+    "Continue",
     "Continuous",
     "Decided",
     "Decision",
+    "Deny",
     "Design",
     "DesignSpaceError",
     "Discrete",
@@ -107,12 +133,16 @@ __all__ = [
     "Limit",
     "LocateBoundary",
     "Maximize",
+    "Message",
+    "Mode",
     "Name",
     "Observation",
     "Observed",
     "Offer",
+    "Order",
     "Outcome",
     "Pareto",
+    "Pause",
     "Place",
     "Policy",
     "Port",
@@ -124,16 +154,20 @@ __all__ = [
     "Record",
     "Refused",
     "Resumed",
+    "Rule",
     "RunFolderError",
     "Sample",
     "Score",
+    "Secured",
     "Session",
+    "Set",
     "Space",
     "SpecError",
     "Started",
     "State",
     "Status",
     "Step",
+    "Stop",
     "Stopped",
     "StoreError",
     "Table",

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Any
+from pathlib import PurePosixPath
+from typing import Annotated, Any
+
+from pydantic import AfterValidator
 
 from ._model import Name, NonNegative, Record
 from ._space import Design
@@ -25,10 +28,17 @@ class ActionState(StrEnum):
     UNCERTAIN = "uncertain"
 
 
-class ArrayRef(Record):
-    """Where an array lies: a file relative to the run folder, a dataset in it, its checksum."""
+def _inside(file: str) -> str:
+    path = PurePosixPath(file)
+    if path.is_absolute() or ".." in path.parts or not path.parts or set(file) & {"\\", "\0"}:
+        raise ValueError(f"{file!r} is no path inside the run folder")
+    return file
 
-    file: str
+
+class ArrayRef(Record):
+    """Where an array lies: a file inside the run folder, a dataset in it, its checksum."""
+
+    file: Annotated[str, AfterValidator(_inside)]
     dataset: str
     sha256: str
     shape: tuple[int, ...]

@@ -10,15 +10,20 @@ from ._action import Action, Commitment
 from ._decision import Decision, Recommendation
 from ._model import Record
 from ._observation import Observation
+from ._orders import Change, Message
 
 
 class Started(Record):
-    """A campaign begins: its whole specification, with the seed."""
+    """A campaign begins: its whole specification, with the seed, and what each worker offers.
+
+    ``offers`` maps capabilities to the workers that have them; empty where it is not known.
+    """
 
     kind: Literal["started"] = "started"
     hour: float = 0.0
     spec: dict[str, Any]
     version: str
+    offers: dict[str, tuple[str, ...]] = {}
 
 
 class Decided(Record):
@@ -67,10 +72,54 @@ class Assessed(Record):
 
 
 class Resumed(Record):
-    """A process took the campaign up again."""
+    """A process took the campaign up again; ``offers`` as in :class:`Started`."""
 
     kind: Literal["resumed"] = "resumed"
     hour: float
+    offers: dict[str, tuple[str, ...]] = {}
+
+
+class Awaiting(Record):
+    """An action waits for a human's approval; until then it holds its worker and its commitment.
+
+    At ``deadline`` (UTC, ISO 8601) it is denied, or approved where the autonomy says so.
+    """
+
+    kind: Literal["awaiting"] = "awaiting"
+    hour: float
+    action: Action
+    worker: str
+    commitment: Commitment
+    reason: str
+    deadline: str
+
+
+class Commanded(Record):
+    """Somebody gave an order, and what became of it. ``change`` is what a ``set`` comes to."""
+
+    kind: Literal["commanded"] = "commanded"
+    hour: float
+    message: Message
+    accepted: bool
+    answer: str
+    change: Change | None = None
+
+
+class Secured(Record):
+    """The instruments were asked to be safe; ``answers`` are theirs, in words."""
+
+    kind: Literal["secured"] = "secured"
+    hour: float
+    answers: dict[str, str]
+
+
+class Alerted(Record):
+    """Something that people should know of. ``about`` is a key: the same is not said again."""
+
+    kind: Literal["alerted"] = "alerted"
+    hour: float
+    about: str
+    message: str
 
 
 class Stopped(Record):
@@ -83,7 +132,18 @@ class Stopped(Record):
 
 
 Event = Annotated[
-    Started | Decided | Refused | Issued | Observed | Assessed | Resumed | Stopped,
+    Started
+    | Decided
+    | Refused
+    | Issued
+    | Observed
+    | Assessed
+    | Resumed
+    | Awaiting
+    | Commanded
+    | Secured
+    | Alerted
+    | Stopped,
     Field(discriminator="kind"),
 ]
 event_adapter: TypeAdapter[Event] = TypeAdapter(Event)

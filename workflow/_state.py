@@ -5,21 +5,42 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from ._action import Action, ActionState, Commitment, Target
+from ._autonomy import Autonomy
 from ._decision import Decision, Grant, Recommendation
-from ._events import Assessed, Decided, Event, Issued, Observed, Refused, Stopped
+from ._events import (
+    Alerted,
+    Assessed,
+    Awaiting,
+    Commanded,
+    Decided,
+    Event,
+    Issued,
+    Observed,
+    Refused,
+    Resumed,
+    Secured,
+    Started,
+    Stopped,
+)
 from ._goal import Budget, Goal
 from ._inventory import Inventory, Place, place_of
 from ._observation import Observation
+from ._orders import Abort, Change, Continue, Pause, Stop
 from ._step import Step
 from ._workflow import Workflow
 
 
 @dataclass
 class Session:
-    """One sample on one instrument, with what the campaign tier granted it."""
+    """One sample on one instrument, with what the campaign tier granted it.
+
+    ``epoch`` is the state's when it was opened: a session of an earlier one was granted by another
+    policy or for another goal.
+    """
 
     grant: Grant
     opened_h: float
+    epoch: int = 0
     spent_credits: float = 0.0
     closed_h: float | None = None
     reason: str = ""
@@ -31,7 +52,13 @@ class Session:
 
 @dataclass
 class State:
-    """Everything a policy may look at. ``capacity`` is what each worker can do at once."""
+    """Everything a policy may look at. ``capacity`` is what each worker can do at once.
+
+    ``running`` holds what is given to a worker and, also in ``awaiting``, what will be if a human
+    approves: both hold their worker and their commitment. ``epoch`` counts changes of policy and
+    goal. ``paused``, ``stopping`` and ``aborting`` say why, and None if not; ``heard`` are the ids
+    of all orders so far.
+    """
 
     workflow: Workflow
     goal: Goal
@@ -54,6 +81,16 @@ class State:
     last_decision: Decision | None = None
     recommendation: Recommendation | None = None
     stopped: str | None = None
+    policy: str = ""
+    autonomy: Autonomy = field(default_factory=Autonomy)
+    epoch: int = 0
+    awaiting: dict[str, Awaiting] = field(default_factory=dict)
+    paused: str | None = None
+    secured: bool = False
+    stopping: str | None = None
+    aborting: str | None = None
+    heard: set[str] = field(default_factory=set)
+    alerts: dict[str, str] = field(default_factory=dict)
 
     def apply(self, event: Event) -> None:
         """Take in one event."""
@@ -62,8 +99,9 @@ class State:
             case Decided():
                 self._decided(event)
             case Refused():
-                self.refused[event.action_id] = event
-                self.states[event.action_id] = ActionState.ABANDONED
+                self._refused(event)
+            case Awaiting():
+                self._awaiting(event)
             case Issued():
                 self._issued(event)
             case Observed():
@@ -73,8 +111,15 @@ class State:
             case Stopped():
                 self.stopped = event.reason
                 self.recommendation = event.recommendation or self.recommendation
-            case _:
-                pass
+            case Started() | Resumed():
+                self.offers = dict(event.offers) or self.offers
+                self.secured = False
+            case Commanded():
+                self._commanded(event)
+            case Secured():
+                self.secured = True
+            case Alerted():
+                self.alerts[event.about] = event.message
 
     def _decided(self, event: Decided) -> None:
         decision = event.decision
@@ -85,14 +130,60 @@ class State:
             self.actions[action.id] = action
             self.states[action.id] = ActionState.PROPOSED
         if decision.grant is not None:
-            self.sessions[decision.grant.session] = Session(decision.grant, event.hour)
+            self.sessions[decision.grant.session] = Session(decision.grant, event.hour, self.epoch)
         if decision.kind == "close" and decision.session is not None:
             session = self.sessions[decision.session]
             session.closed_h, session.reason = event.hour, decision.reason
             if session.grant.sample in self.inventory.samples:
                 self.inventory.unmount(session.grant.sample, self.workflow.unmount_undoes)
 
+    def _refused(self, event: Refused) -> None:
+        self.refused[event.action_id] = event
+        self.states[event.action_id] = ActionState.ABANDONED
+        waited = self.awaiting.pop(event.action_id, None)
+        if waited is not None:
+            del self.running[event.action_id]
+            self.samples_begun -= waited.commitment.samples
+
+    def _awaiting(self, event: Awaiting) -> None:
+        item = Issued(
+            hour=event.hour, action=event.action, worker=event.worker, commitment=event.commitment
+        )
+        self._issued(item)
+        self.awaiting[event.action.id] = event
+        self.states[event.action.id] = ActionState.AWAITING_APPROVAL
+
+    def _commanded(self, event: Commanded) -> None:
+        self.heard.add(event.message.id)
+        if not event.accepted:
+            return
+        by = event.message.who
+        match event.message.order:
+            case Pause(reason=reason):
+                self.paused, self.secured = _told("paused", by, reason), False
+            case Continue():
+                self.paused = None
+            case Stop(reason=reason):
+                self.stopping = _told("stopped", by, reason)
+            case Abort(reason=reason):
+                self.aborting = _told("aborted", by, reason)
+            case _:
+                self._changed(event.change or Change())
+
+    def _changed(self, change: Change) -> None:
+        self.budget = change.budget or self.budget
+        self.autonomy = change.autonomy or self.autonomy
+        policy, goal = change.policy or self.policy, change.goal or self.goal
+        if goal != self.goal:
+            self.recommendation = None
+        self.epoch += (policy, goal) != (self.policy, self.goal)
+        self.policy, self.goal = policy, goal
+
     def _issued(self, event: Issued) -> None:
+        if self.awaiting.pop(event.action.id, None) is not None:
+            self.running[event.action.id] = event
+            self.states[event.action.id] = ActionState.RUNNING
+            return
         if event.action.id in self.running:
             return
         self.running[event.action.id] = event
@@ -251,3 +342,12 @@ class State:
 
     def open_sessions(self) -> dict[str, Session]:
         return {k: s for k, s in self.sessions.items() if s.is_open}
+
+    @property
+    def at_work(self) -> dict[str, Issued]:
+        """What workers are at: running, and not waiting for approval."""
+        return {k: i for k, i in self.running.items() if k not in self.awaiting}
+
+
+def _told(what: str, by: str, reason: str) -> str:
+    return f"{what} by {by}" + (f": {reason}" if reason else "")

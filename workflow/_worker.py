@@ -135,6 +135,14 @@ class Worker(ABC):
     def perform(self, job: Job) -> Outcome:
         """Do it. Faults of the instrument are returned as ``Outcome.failure``; bugs raise."""
 
+    def safe(self) -> str:
+        """Bring the device into a state in which it may be left alone; say in words what was done.
+
+        Asked of instruments and syntheses that are idle, when a campaign is paused or aborted, in
+        an abort of a fresh worker. May be asked again; the next action goes on from there.
+        """
+        return "nothing to do"
+
     def close(self) -> None:  # noqa: B027
         """Leave the instrument in a safe state."""
 

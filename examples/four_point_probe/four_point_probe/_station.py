@@ -109,6 +109,9 @@ class FourPointProbe(Worker):
             Offer(capability="sheet_conductance", about="four contacts, simulated"),
         )
 
+    def safe(self) -> str:
+        return "simulated: no current, contacts lifted"
+
     def perform(self, job: Job) -> Outcome:
         design = job.action.target.design
         if not {"anneal_C", "oxygen_pct"} <= set(design):

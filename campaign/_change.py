@@ -1,0 +1,95 @@
+"""Changing a running campaign: what a ``set`` comes to, checked like the specification."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from ..workflow import BudgetError, Change, SpecError, State
+from ._check_spec import check_aims
+from ._load_spec import named_goal
+from ._spec import CampaignSpec, spec_from_dict
+
+CHANGEABLE = ("goal", "budget", "policy", "autonomy")
+
+
+def present_spec(spec: CampaignSpec, state: State) -> CampaignSpec:
+    """The specification with all that was changed since the campaign began."""
+    return spec.model_copy(
+        update={
+            "goal": state.goal,
+            "budget": state.budget,
+            "policy": state.policy or spec.policy,
+            "autonomy": state.autonomy,
+        }
+    )
+
+
+def resolve_change(spec: CampaignSpec, state: State, changes: Mapping[str, Any]) -> Change:
+    """What the changes come to, whole.
+
+    Parameters
+    ----------
+    spec
+        The campaign's, as it was started.
+    changes
+        Values by dotted key, such as ``budget.credits``; ``goal`` may name one of the campaign's
+        goals.
+
+    Raises
+    ------
+    SpecError
+        If a key may not be changed or does not exist, or a value is wrong.
+    BudgetError
+        If a budget is less than what is spent and committed already.
+    """
+    raw = present_spec(spec, state).model_dump(mode="json")
+    for key, value in changes.items():
+        first, *rest = key.split(".")
+        if first not in CHANGEABLE:
+            raise SpecError(
+                "set",
+                repr(key),
+                f"{', '.join(CHANGEABLE)} and what is below them, such as budget.credits",
+                "correct the key; anything else needs a new run",
+            )
+        if not rest and first == "goal" and isinstance(value, str):
+            raw["goal"] = named_goal(raw, value)
+        else:
+            _put(raw, [first, *rest], value, key)
+    found = spec_from_dict(raw, spec.name)
+    check_aims(found)
+    _check_spent(found, state)
+    new = {name: getattr(found, name) for name in CHANGEABLE}
+    old = present_spec(spec, state)
+    return Change(**{k: v for k, v in new.items() if v != getattr(old, k)})
+
+
+def _put(raw: dict[str, Any], path: list[str], value: Any, key: str) -> None:
+    place: Any = raw
+    for part in path[:-1]:
+        place = place.get(part) if isinstance(place, dict) else None
+    if not isinstance(place, dict):
+        raise SpecError(
+            "set", repr(key), "keys of the specification", "see 'probewise schema' for all fields"
+        )
+    place[path[-1]] = value
+
+
+def _check_spent(found: CampaignSpec, state: State) -> None:
+    """A budget is never less than what cannot be had back."""
+    held = max((i.hour + i.commitment.hours for i in state.running.values()), default=0.0)
+    exposed = state.largest_dose
+    for unit, limit, used in (
+        ("credits", found.budget.credits, state.spent_credits + state.committed_credits),
+        ("hours", found.budget.hours, max(state.now_h, held)),
+        ("samples", found.budget.samples, float(state.samples_begun)),
+        ("dose_e_per_A2", found.budget.dose_e_per_A2, 0.0 if exposed is None else exposed[0]),
+    ):
+        if limit is not None and limit < used - 1e-9:
+            raise BudgetError(
+                f"budget.{unit}",
+                f"{limit:g}",
+                f"at least the {used:.4g} that are spent and committed",
+                "give more, or stop the campaign",
+            )
