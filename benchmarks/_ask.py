@@ -6,17 +6,7 @@ from collections.abc import Mapping
 from typing import final
 
 from probewise.planner import Planner
-from probewise.workflow import (
-    Action,
-    Budget,
-    Commitment,
-    Design,
-    Estimate,
-    Issued,
-    Observation,
-    Observed,
-    Target,
-)
+from probewise.workflow import Action, Budget, Design
 
 from ._problem import Problem, Query, workflow_of
 
@@ -25,32 +15,26 @@ from ._problem import Problem, Query, workflow_of
 class PlannerPlayer:
     """``probewise.planner.Planner`` on a problem.
 
-    With ``may_stop`` it stops where its own rule says so, else it goes on to the end of the budget.
+    ``policy`` is one of the planner's own: ``planner``, or ``single-source`` for the same belief
+    and values on the goal's own measurement alone.
     """
 
-    def __init__(self, problem: Problem, seed: int, *, may_stop: bool = False) -> None:
+    def __init__(self, problem: Problem, seed: int, *, policy: str = "planner") -> None:
         self.problem = problem
-        self.may_stop = may_stop
         self.stopped = ""
-        self._given = 0
         self._action: Action | None = None
         self._planner = Planner(
-            workflow_of(problem), problem.goal, Budget(credits=problem.budget), seed=seed
+            workflow_of(problem),
+            problem.goal,
+            Budget(credits=problem.budget),
+            seed=seed,
+            policy=policy,
         )
 
     def learn(self, query: Query, values: Mapping[str, float]) -> None:
-        state = self._planner.state
         for name in query.steps:
-            node = self.problem.by_step[name]
-            action = Action(id=f"g{self._given:05d}", step=name, target=Target(design=query.design))
-            self._given += 1
-            estimate = Estimate(value=values[node.quantity], std=node.noise)
-            free = Commitment(credits=0.0, hours=0.0)
-            state.apply(Issued(hour=0.0, action=action, worker=name, commitment=free))
-            observation = Observation(
-                action_id=action.id, worker=name, values={node.quantity: estimate}
-            )
-            state.apply(Observed(hour=0.0, observation=observation))
+            quantity = self.problem.by_step[name].quantity
+            self._planner.learn(name, query.design, {quantity: values[quantity]})
 
     def ask(self, free_credits: float) -> Query | None:
         actions = self._planner.suggest(1)
@@ -59,14 +43,14 @@ class PlannerPlayer:
             self.stopped = last.reason if last is not None else "no reason given"
             return None
         self._action = actions[0]
-        return Query((self._action.step,), dict(self._action.target.design))
+        return Query((self._action.step,), self.problem.snapped(self._action.target.design))
 
     def tell(self, query: Query, values: Mapping[str, float]) -> None:
         assert self._action is not None, "tell follows ask"
-        self._planner.ingest(self._action, values)
+        self._planner.ingest(self._action, values, cost_credits=self.problem.charge(query))
         self._action = None
 
     def recommend(self) -> Design:
         recommendation = self._planner.recommend()
         assert recommendation is not None, "a planner always recommends"
-        return recommendation.design
+        return self.problem.snapped(recommendation.design)

@@ -6,14 +6,14 @@ from it and never sees the functions; the runner evaluates them.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
-from probewise.workflow import Amount, Continuous, Design, Maximize, Space, Step, Workflow
+from probewise.workflow import Amount, Continuous, Design, Formula, Maximize, Space, Step, Workflow
 
 Array = NDArray[np.float64]
 Function = Callable[[Array], Array]
@@ -32,7 +32,10 @@ class Node:
     parents
         Quantities that follow as its further columns.
     cost
-        Credits of one evaluation, known and exact.
+        Credits that one evaluation is charged.
+    expected_cost
+        Median that a policy is told, with the standard deviation of its logarithm; None where it
+        is told ``cost`` itself, which is then exact.
     function
         Maps inputs (n, len(controls) + len(parents)) to outputs (n,).
     noise
@@ -50,6 +53,12 @@ class Node:
     function: Function
     noise: float = 0.0
     formula: str | None = None
+    expected_cost: tuple[float, float] | None = None
+
+    @property
+    def told_cost(self) -> float:
+        """What a policy believes that one evaluation costs before it has paid for any."""
+        return self.cost if self.expected_cost is None else self.expected_cost[0]
 
 
 @dataclass(frozen=True)
@@ -74,15 +83,13 @@ class Problem:
     nodes
         In an order in which parents come first; the last one is the goal.
     best
-        The largest true value of the goal over the space (or over ``pool``).
+        The largest true value of the goal over the space (or over its candidates).
     budget
         Credits, the initial designs not counted.
     initial
         Full evaluations at space-filling designs given free of charge at the start.
     sources
         Cheaper quantities of the same property, by the dearer quantity.
-    pool
-        The only designs that exist (n, dim), or None.
     """
 
     name: str
@@ -92,7 +99,17 @@ class Problem:
     best: float
     initial: int
     sources: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-    pool: Array | None = None
+
+    @cached_property
+    def pool(self) -> Array | None:
+        """The only designs that exist (n, dim), or None."""
+        rows = self.space.candidates
+        return np.array(rows) if rows else None
+
+    @cached_property
+    def rows(self) -> dict[tuple[float, ...], int]:
+        """The place of every candidate in the pool."""
+        return {row: i for i, row in enumerate(self.space.candidates)}
 
     @property
     def goal(self) -> Maximize:
@@ -124,7 +141,8 @@ class Problem:
         """Credits of one evaluation of the whole network."""
         return sum(n.cost for n in self.chain())
 
-    def cost(self, query: Query) -> float:
+    def charge(self, query: Query) -> float:
+        """Credits that a query is charged."""
         return sum(self.by_step[s].cost for s in query.steps)
 
     def outputs(self, designs: Array) -> dict[str, Array]:
@@ -135,6 +153,14 @@ class Problem:
             inputs = [columns[c] for c in node.controls] + [values[p] for p in node.parents]
             values[node.quantity] = node.function(np.stack(inputs, axis=1))
         return values
+
+    def snapped(self, design: Design) -> Design:
+        """The candidate nearest to a design, free of rounding; the design itself without a pool."""
+        if self.pool is None:
+            return dict(design)
+        away = np.abs(self.pool - [design[n] for n in self.space.names]).sum(axis=1)
+        nearest = self.space.candidates[int(away.argmin())]
+        return dict(zip(self.space.names, nearest, strict=True))
 
     def truth(self, design: Design) -> float:
         """The goal's true value at a design."""
@@ -163,11 +189,16 @@ class Problem:
         return [dict(zip(self.space.names, map(float, p), strict=True)) for p in points]
 
 
+_CAP = 4.0
+"""An uncertain price is never more than this times what was expected."""
+
+
 def workflow_of(problem: Problem) -> Workflow:
     """The workflow that a planner gets: steps, prices and declared noise, without the functions."""
     return Workflow(
         name=problem.name,
         space=problem.space,
+        formulas={n.quantity: Formula(expression=n.formula) for n in problem.nodes if n.formula},
         sources=dict(problem.sources),
         steps=tuple(
             Step.model_validate(
@@ -177,12 +208,31 @@ def workflow_of(problem: Problem) -> Workflow:
                     "controls": n.controls,
                     "consumes": n.parents,
                     "produces": n.quantity,
-                    "cost_credits": Amount(median=n.cost, log_std=0.0, cap_factor=1.0),
+                    "cost_credits": _amount(n),
                     "noise": {n.quantity: n.noise},
                 }
             )
             for n in problem.steps
         ),
+    )
+
+
+def _amount(node: Node) -> Amount:
+    if node.expected_cost is None:
+        return Amount(median=node.cost, log_std=0.0, cap_factor=1.0)
+    median, log_std = node.expected_cost
+    return Amount(median=median, log_std=log_std, cap_factor=_CAP)
+
+
+def pool_space(names: Sequence[str], points: Array) -> Space:
+    """A space whose only designs are the rows of ``points`` (n, dim)."""
+    low, high = points.min(0), points.max(0)
+    return Space(
+        variables=tuple(
+            Continuous(name=n, low=float(a), high=float(b))
+            for n, a, b in zip(names, low, high, strict=True)
+        ),
+        candidates=tuple(tuple(map(float, row)) for row in points),
     )
 
 

@@ -44,7 +44,8 @@ class Run(BaseModel):
     """One policy on one problem with one seed.
 
     ``stopped`` is why it ended before its budget, ``error`` what it died of, ``steps`` how often
-    each was done, ``best`` the largest true value of the objective.
+    each was done, ``best`` the largest true value of the objective, ``order`` the candidates whose
+    goal was measured, the given ones first, where there is a pool.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -59,9 +60,9 @@ class Run(BaseModel):
     stopped: str = ""
     error: str = ""
     steps: dict[str, int] = {}
+    order: tuple[int, ...] = ()
     peak_memory_mib: float = 0.0
     machine: Machine
-    notes: dict[str, float | str] = {}
 
     @property
     def key(self) -> tuple[str, str, int]:

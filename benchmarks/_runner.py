@@ -101,7 +101,7 @@ def run_one(suite: Suite, task: Task) -> Run:
         problem = replace(problem, budget=task.budget)
     gc.collect()
     player = suite.policies[task.policy](problem, task.seed)
-    trajectory, steps = play(problem, player, task.seed)
+    trajectory, steps, order = play(problem, player, task.seed)
     return Run(
         suite=suite.name,
         problem=task.problem,
@@ -112,22 +112,32 @@ def run_one(suite: Suite, task: Task) -> Run:
         trajectory=tuple(trajectory),
         stopped=player.stopped,
         steps=dict(steps),
+        order=tuple(order),
         peak_memory_mib=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024.0,
         machine=this_machine(),
     )
 
 
-def play(problem: Problem, player: Player, seed: int) -> tuple[list[Point], Counter[str]]:
+def play(
+    problem: Problem, player: Player, seed: int
+) -> tuple[list[Point], Counter[str], list[int]]:
     """Initial data, then ask and tell until the budget is spent or the player has enough.
 
     Processor time is counted for the player alone, not for evaluating the problem.
+
+    Returns
+    -------
+    tuple
+        The trajectory, how often each step was done, and the candidates whose goal was measured.
     """
     rng = np.random.default_rng([seed, 29])
     clock = _Stopwatch()
     steps: Counter[str] = Counter()
+    order: list[int] = []
     for design in problem.initial_designs(seed):
-        query = Query(tuple(n.step for n in problem.chain()), design)
+        query = Query(tuple(n.step for n in problem.steps), design)
         values = problem.measure(query, rng)
+        order += _candidate(problem, query)
         clock.time(lambda q=query, v=values: player.learn(q, v))
     design = clock.time(player.recommend)
     spent = 0.0
@@ -136,16 +146,24 @@ def play(problem: Problem, player: Player, seed: int) -> tuple[list[Point], Coun
     while spent + cheapest <= problem.budget + _SLACK:
         free = problem.budget - spent
         query = clock.time(lambda f=free: player.ask(f))
-        if query is None or spent + problem.cost(query) > problem.budget + _SLACK:
+        if query is None or spent + problem.charge(query) > problem.budget + _SLACK:
             break
         seconds = clock.lap()
-        spent += problem.cost(query)
+        spent += problem.charge(query)
         steps.update(query.steps)
+        order += _candidate(problem, query)
         values = problem.measure(query, rng)
         clock.time(lambda q=query, v=values: player.tell(q, v))
         design = clock.time(player.recommend)
         trajectory.append(Point(cost=spent, value=problem.truth(design), seconds=seconds))
-    return trajectory, steps
+    return trajectory, steps, order
+
+
+def _candidate(problem: Problem, query: Query) -> list[int]:
+    """The candidate whose goal a query measures, if there is a pool and it does."""
+    if problem.pool is None or problem.chain()[-1].step not in query.steps:
+        return []
+    return [problem.rows[tuple(query.design.values())]]
 
 
 class _Stopwatch:

@@ -6,6 +6,7 @@ import sys
 from functools import partial
 
 from ._ask import PlannerPlayer
+from ._baselines import LogEI, RandomPlayer, Screen
 from ._command import main
 from ._problem import Problem
 from ._problems_networks import NETWORKS
@@ -22,7 +23,9 @@ SUITE = Suite(
     problems={name: partial(_network, name) for name in NETWORKS},
     policies={
         "planner": PlannerPlayer,
-        "planner-stops": partial(PlannerPlayer, may_stop=True),
+        "random": RandomPlayer,
+        "log-ei": LogEI,
+        "screen": Screen,
     },
 )
 

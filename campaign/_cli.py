@@ -56,7 +56,7 @@ Source = Annotated[
 Seed = Annotated[int | None, typer.Option(help="Seed of all random choices.", min=0)]
 Data = Annotated[Path | None, typer.Option(help="Recording for replay campaigns.")]
 GoalKind = Annotated[
-    str | None, typer.Option(help="Another goal: maximize, explore or locate_boundary.")
+    str | None, typer.Option(help="Another goal of the campaign, by its name under goals.")
 ]
 Credits = Annotated[float | None, typer.Option(help="Another budget in credits.", min=0)]
 Hours = Annotated[float | None, typer.Option(help="Another budget in hours.", min=0)]

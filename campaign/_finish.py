@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..agents import worker_types
-from ..planner import belief_from, left_on_the_table, relevant_quantities
+from ..planner import belief_from, left_on_the_table, looked_at, relevant_quantities
 from ..workflow import Decided, Design, Event, Score, State
 from ._campaign import Campaign, spec_of_run, truth_of
 from ._figures import BeliefView
@@ -81,7 +81,7 @@ def belief_view(state: State) -> BeliefView | None:
     if found is None or not space.dim or set(found.design) != set(space.names):
         return None
     quantity = state.goal.quantity
-    belief = belief_from(state, relevant_quantities(state.workflow, quantity))
+    belief = belief_from(state, relevant_quantities(state.workflow, *looked_at(state.goal)))
 
     def predict(designs: list[Design]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         x = space.encode(designs)

@@ -14,7 +14,7 @@ from ._history import History
 from ._report_tables import decision_rows, failure_rows, quality_rows, session_rows
 from ._run_folder import write_atomically
 from ._summary import dose_text, leftover_rows
-from ._wording import amount, design_text, goal_text, hours_text, percent, with_error
+from ._wording import amount, answer_label, design_text, goal_text, hours_text, percent, with_error
 
 
 def write_report(
@@ -146,13 +146,10 @@ def _answer(state: State) -> dict[str, str]:
     where = design_text(found.design)
     if found.position is not None:
         where = f"row {found.position[0]}, column {found.position[1]}"
-    label = {
-        "maximize": f"Best {found.goal.quantity}, as believed",
-        "explore": f"Mean standard deviation left in {found.goal.quantity}",
-        "locate_boundary": f"Boundary of {found.goal.quantity}, as believed",
-    }[found.goal.kind]
+    if found.goal.kind in {"pareto", "feasible_region", "discriminate"}:
+        where = ""
     return {
-        "label": label,
+        "label": answer_label(found),
         "value": with_error(found.estimate, found.unit),
         "where": f"at {where}" if where else "",
     }

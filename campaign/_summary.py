@@ -14,7 +14,15 @@ from rich.table import Table
 from ..workflow import Estimate, Event, Goal, Level, Recommendation, Score, State, Target
 from ._history import History
 from ._run_folder import write_atomically
-from ._wording import amount, design_text, goal_text, hours_text, pretty_unit, with_error
+from ._wording import (
+    amount,
+    answer_label,
+    design_text,
+    goal_text,
+    hours_text,
+    pretty_unit,
+    with_error,
+)
 
 _GOAL: TypeAdapter[Goal] = TypeAdapter(Goal)
 
@@ -86,15 +94,30 @@ def summary_table(summary: Mapping[str, Any], title: str = "") -> Table:
     return table
 
 
+def _answer_rows(found: Recommendation) -> list[tuple[str, str]]:
+    """The answer: one place, a front, or what is left of the hypotheses."""
+    rows = [("best found", with_error(found.estimate, found.unit))]
+    if found.goal.kind in {"pareto", "feasible_region", "discriminate"}:
+        rows = [(answer_label(found), with_error(found.estimate, found.unit))]
+        for point in found.front:
+            values = ", ".join(f"{q} {with_error(e)}" for q, e in point.estimates.items())
+            rows.append(("on the front", f"{values} at {design_text(point.design)}"))
+        for name, chance in found.probabilities.items():
+            fallen = ", falsified" if name in found.falsified else ""
+            rows.append((f"hypothesis {name}", f"{chance:.3g}{fallen}"))
+        return rows
+    if found.design:
+        rows.append(("at", design_text(found.design)))
+    if found.position is not None:
+        rows.append(("at", f"row {found.position[0]}, column {found.position[1]}"))
+    return rows
+
+
 def _rows(summary: Mapping[str, Any]) -> list[tuple[str, str]]:
     rows = [("goal", goal_text(_GOAL.validate_python(summary["goal"])))]
     if summary["recommendation"]:
         found = Recommendation.model_validate(summary["recommendation"])
-        rows.append(("best found", with_error(found.estimate, found.unit)))
-        if found.design:
-            rows.append(("at", design_text(found.design)))
-        if found.position is not None:
-            rows.append(("at", f"row {found.position[0]}, column {found.position[1]}"))
+        rows += _answer_rows(found)
         if summary["best_true"] is not None:
             truth = with_error(Estimate(value=summary["best_true"]), found.unit)
             short = with_error(Estimate(value=summary["regret"]), found.unit)

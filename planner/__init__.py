@@ -4,7 +4,7 @@ output.
 
 from ._baselines import FixedWorkflow, RandomSearch, SingleSource
 from ._belief import Belief
-from ._evidence import belief_from, relevant_quantities
+from ._evidence import belief_from, looked_at, relevant_quantities
 from ._forecast import Forecast, Spread, forecasts
 from ._hierarchy import HierarchicalPlanner
 from ._leftover import Leftover, left_on_the_table
@@ -58,6 +58,7 @@ __all__ = [
     "contenders",
     "forecasts",
     "left_on_the_table",
+    "looked_at",
     "make_policy",
     "make_view",
     "policy_names",

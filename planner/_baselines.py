@@ -112,7 +112,7 @@ class SingleSource:
         self, workflow: Workflow, goal: Goal, settings: PlannerSettings | None = None
     ) -> None:
         self._start = _SpaceFilling(workflow, goal)
-        seen = consumed(workflow, goal.quantity)
+        seen = consumed(workflow, *goal.quantities)
         self._search = planner_for(workflow, goal, seen, settings)
 
     def decide(self, state: State) -> Decision:

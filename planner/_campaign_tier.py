@@ -10,6 +10,7 @@ from ._build import build_action
 from ._design_options import design_options
 from ._options import Option, session_quantities
 from ._sample_options import library_options, session_options, site_options
+from ._step_options import step_options
 from ._theory_options import theory_options
 from ._view import Site, View, confirming, goal_unit
 from ._worlds import Probe
@@ -83,7 +84,7 @@ class CampaignTier:
             *session_options(view, pending),
             *site_options(view, self._test_quantities(view), self._free_sites(view)),
             *theory_options(view),
-            *design_options(view),
+            *(step_options(view, pending) or design_options(view)),
         ]
 
     def _confirmations(self, view: View) -> list[Option]:

@@ -7,7 +7,7 @@ from typing import final
 
 from ..workflow import Decision, Goal, Recommendation, State, Workflow
 from ._campaign_tier import CampaignTier
-from ._evidence import relevant_quantities
+from ._evidence import looked_at, relevant_quantities
 from ._session_tier import SessionTier
 from ._settings import PlannerSettings
 from ._view import View, make_view, recommend_from
@@ -31,7 +31,7 @@ class HierarchicalPlanner:
     ) -> None:
         self._settings = settings
         self._goal = goal
-        self._quantities = quantities or relevant_quantities(workflow, goal.quantity)
+        self._quantities = quantities or relevant_quantities(workflow, *looked_at(goal))
         self._campaign = CampaignTier(goal)
         self._session = SessionTier(goal)
         self._cached: tuple[object, View] | None = None

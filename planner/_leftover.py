@@ -6,9 +6,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from ..workflow import Alternative, Decision, Maximize, Record, State
+from ..workflow import Alternative, Decision, Record, State
 from ._forecast import Spread
-from ._rehearsal import possible_worlds
+from ._rehearsal import can_rehearse, possible_worlds
 
 _WORLDS = 24
 
@@ -29,10 +29,10 @@ class Leftover(Record):
 def left_on_the_table(state: State, decisions: Sequence[Decision] = ()) -> Leftover | None:
     """What a state leaves; ``decisions`` are those so far.
 
-    None without an answer, or for goals over probe positions.
+    None without an answer, or for goals that cannot be rehearsed.
     """
-    found, goal = state.recommendation, state.goal
-    if found is None or (isinstance(goal, Maximize) and goal.over == "positions"):
+    found = state.recommendation
+    if found is None or not can_rehearse(state.goal):
         return None
     regrets = [w.score(found).regret for w in possible_worlds(state, range(_WORLDS))]
     return Leftover(

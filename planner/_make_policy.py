@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from ..workflow import Goal, Maximize, Policy, SpecError, Workflow
+from ..workflow import Goal, Policy, SpecError, Workflow
 from ._policies import base_names, base_policy
+from ._rehearsal import can_rehearse
 from ._rehearsed import Rehearsed
 from ._settings import PlannerSettings
 
@@ -11,8 +12,7 @@ from ._settings import PlannerSettings
 def policy_names(goal: Goal) -> tuple[str, ...]:
     """The policies that can pursue a goal."""
     names = base_names(goal)
-    over = goal.over if isinstance(goal, Maximize) else "designs"
-    return (*names, Rehearsed.name) if over == "designs" else names
+    return (*names, Rehearsed.name) if can_rehearse(goal) else names
 
 
 def make_policy(
@@ -23,7 +23,7 @@ def make_policy(
     Raises
     ------
     SpecError
-        If the goal's quantity is not given by any step, or no policy of that name pursues the goal.
+        If the workflow cannot answer the goal, or no policy of that name pursues it.
     """
     if name not in policy_names(goal):
         raise SpecError(

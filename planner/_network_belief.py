@@ -20,10 +20,21 @@ from ._network_kernel import LevelKernel, Levels, Matrix, Vector
 from ._network_process import GroupProcess
 
 Key = bytes
-FitCache = dict[tuple[int, bytes], Fit]
+
+
+@final
+class Memory:
+    """Fits and factors of earlier decisions: they save time and change nothing."""
+
+    def __init__(self) -> None:
+        self.fits: dict[tuple[int, bytes], Fit] = {}
+        self.processes: dict[int, tuple[Fit, GroupProcess]] = {}
+
 
 _GRID = 1e9
 _NOISE_FLOOR = 1e-10
+_FITTED = 400
+"""So many data at most decide on hyperparameters."""
 _EXACT = 1e-3
 """A noise below this share of a quantity's scale counts as none."""
 
@@ -65,7 +76,7 @@ class NetworkBelief:
         For each step, the designs at which it was done or runs, by all columns.
     """
 
-    def __init__(self, network: Network, state: State, fits: FitCache) -> None:
+    def __init__(self, network: Network, state: State, memory: Memory) -> None:
         self.network = network
         self.state = state
         self.known: dict[str, dict[Key, tuple[float, float]]] = {
@@ -79,7 +90,7 @@ class NetworkBelief:
         self.fits: list[Fit] = []
         self.groups: list[GroupProcess] = []
         for number, chain in enumerate(network.groups):
-            self._add_group(number, chain, fits)
+            self._add_group(number, chain, memory)
         self._pending()
 
     # -- reading ----------------------------------------------------------------------------------
@@ -115,13 +126,16 @@ class NetworkBelief:
         """Location and scale for standardizing: the prior's, or the data's where there is none."""
         prior = self.network.workflow.priors.get(quantity)
         y = np.array(self._tables[quantity].y)
+        y = y[: due_fit(len(y))]  # as stable as the fit
         if prior is not None:
             return prior.mean, prior.std
         if not len(y):
             return 0.0, 1.0
         spread = float(y.std())
         center = float(y.mean())
-        return center, spread if spread > 1e-12 * max(abs(center), 1e-290) else max(abs(center), 1.0)
+        return center, spread if spread > 1e-12 * max(abs(center), 1e-290) else max(
+            abs(center), 1.0
+        )
 
     # -- processes --------------------------------------------------------------------------------
 
@@ -161,7 +175,7 @@ class NetworkBelief:
         seen = [v for v in self._formula_values(goal, self._designs) if np.isfinite(v)]
         return float(min(seen, default=0.0))
 
-    def _add_group(self, number: int, chain: tuple[str, ...], fits: FitCache) -> None:
+    def _add_group(self, number: int, chain: tuple[str, ...], memory: Memory) -> None:
         order: list[tuple[int, int]] = []
         x: list[Matrix] = []
         y: list[Vector] = []
@@ -191,18 +205,44 @@ class NetworkBelief:
         levels = np.array([level for _, level in order])[rank]
         inputs, values = np.concatenate(x)[rank], np.concatenate(y)[rank]
         variances = np.concatenate(noise)[rank]
-        due = due_fit(len(values))
-        told = (inputs[:due].tobytes(), values[:due].tobytes(), variances[:due].tobytes())
-        key = (number, b"".join(told))
-        if key not in fits:
-            fits[key] = fit_group(
-                inputs[:due], levels[:due], values[:due], variances[:due], width, len(chain)
-            )
-        fit = fits[key]
+        fit = self._fit(memory, number, inputs, levels, values, variances, width, len(chain))
         self.fits.append(fit)
-        self.groups.append(
-            GroupProcess(fit.kernel, inputs, levels, values, variances, fit.roughness)
-        )
+        earlier = memory.processes.get(number)
+        if earlier is not None and earlier[0] is fit:
+            process = earlier[1]
+            if process.continues(inputs, levels, variances):
+                n = len(process.x)
+                process = process.with_data(inputs[n:], levels[n:], values, variances[n:])
+                memory.processes[number] = (fit, process)
+                self.groups.append(process)
+                return
+        process = GroupProcess(fit.kernel, inputs, levels, values, variances, fit.roughness)
+        memory.processes[number] = (fit, process)
+        self.groups.append(process)
+
+    def _fit(
+        self,
+        memory: Memory,
+        number: int,
+        x: Matrix,
+        levels: Levels,
+        y: Vector,
+        noise: Vector,
+        width: Vector,
+        count: int,
+    ) -> Fit:
+        """The scheduled fit, on a few hundred of the data at most."""
+        due = due_fit(len(y))
+        rows = np.arange(due)
+        if due > _FITTED:
+            best = np.argsort(-y[:due], kind="stable")[: _FITTED // 4]
+            spread = np.linspace(0, due - 1, _FITTED - len(best)).astype(int)
+            rows = np.unique(np.concatenate([best, spread]))
+        given = (x[rows], levels[rows], y[rows], noise[rows])
+        key = (number, b"".join(a.tobytes() for a in given))
+        if key not in memory.fits:
+            memory.fits[key] = fit_group(*given, width, count)
+        return memory.fits[key]
 
     def _width(self, number: int, x: list[Matrix]) -> Vector:
         """Spans of a group's inputs: one for a control, what was seen for a parent."""
@@ -258,7 +298,8 @@ class NetworkBelief:
         mean = group.moments(inputs, node.level).mean
         noise = max((self.noise(quantity) / self.scales[quantity][1]) ** 2, _NOISE_FLOOR)
         levels: Levels = np.array([node.level])
-        self.groups[node.group] = group.with_data(inputs, levels, mean, np.array([noise]))
+        values = np.concatenate([group.y, mean])
+        self.groups[node.group] = group.with_data(inputs, levels, values, np.array([noise]))
 
     def doubting(self) -> NetworkBelief | None:
         """The same belief with length scales as short as the data allow; None if that is no
@@ -289,12 +330,18 @@ class NetworkBelief:
         for node in self.network.learned:
             found = self.known[node.quantity]
             values[node.quantity] = np.full(len(x), np.nan)
-            if found:
-                for i, key in enumerate(keys_of(x, node.columns)):
-                    if key in found:
-                        total, weight = found[key]
-                        values[node.quantity][i] = total / weight
+            keys = keys_of(x, node.columns) if found else []
+            for i, key in enumerate(keys):
+                if key in found:
+                    total, weight = found[key]
+                    values[node.quantity][i] = total / weight
         return values
+
+    def begun(self, x: Matrix) -> NDArray[np.int64]:
+        """Rows of unit designs (n, dim) at which something was measured, the last few hundred."""
+        everything = tuple(range(x.shape[1]))
+        seen = set(keys_of(self._designs[-256:], everything))
+        return np.array([i for i, k in enumerate(keys_of(x, everything)) if k in seen], dtype=int)
 
     def measured_designs(self) -> NDArray[np.float64]:
         """Unit designs (n, dim) of all that was measured, repeated where it was so."""

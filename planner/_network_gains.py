@@ -25,11 +25,13 @@ from ._network_chains import Leg
 from ._network_forward import Block, Reach, balanced_draws, forward, improvement
 from ._network_kernel import Matrix, Vector
 
-OUTCOMES = 21
-_REACH = 4.2
+OUTCOMES = 23
+_REACH = 4.8
 ORDERS = 10
 _DRAWS = 8
 _SOURCE_DRAWS = 4
+_ROUNDING = 1e-8
+"""A share of the prior variance below which a posterior variance is rounding error."""
 
 T = np.linspace(-_REACH, _REACH, OUTCOMES)
 WEIGHTS = np.exp(-0.5 * T**2)
@@ -37,11 +39,14 @@ WEIGHTS /= WEIGHTS.sum()
 
 
 def _hermite() -> Matrix:
-    """Normalized probabilists' Hermite polynomials on the outcomes, shape (orders, outcomes)."""
-    rows = [np.ones_like(T), T.copy()]
-    for j in range(2, ORDERS):
-        rows.append((T * rows[-1] - np.sqrt(j - 1.0) * rows[-2]) / np.sqrt(j))
-    return np.array(rows)
+    """Normalized Hermite polynomials on the outcomes, shape (orders, outcomes).
+
+    Orthonormal under the weights themselves, so that no mean depends on the grid.
+    """
+    root = np.sqrt(WEIGHTS)
+    powers = np.polynomial.hermite_e.hermevander(T, ORDERS - 1) * root[:, None]
+    basis, corner = np.linalg.qr(powers)
+    return (basis * np.sign(np.diag(corner)) / root[:, None]).T
 
 
 HERMITE = _hermite()
@@ -93,9 +98,7 @@ class Gains:
         network = self.belief.network
         learned = [n.quantity for n in network.learned if n.quantity in network.path]
         others = [
-            q
-            for q in learned
-            if q not in {quantity, network.end} and np.isnan(self.known[q]).any()
+            q for q in learned if q not in {quantity, network.end} and np.isnan(self.known[q]).any()
         ]
         found = balanced_draws(count or (_DRAWS if others else 1), tuple(others), self._seed)
         draws = {q: v[None, None, :] for q, v in found.items()}
@@ -149,7 +152,8 @@ class Gains:
         scale = belief.scales[quantity][1]
         spread = process.moments(z, node.level).std
         noise = belief.noise(quantity) / scale
-        spread = np.sqrt(spread**2 + noise**2)
+        blur = _ROUNDING * process.kernel.prior_variance(node.level)
+        spread = np.sqrt(spread**2 + noise**2 + blur)
         draws = inputs[:, 0, :_SOURCE_DRAWS, :]
         flat = draws.reshape(-1, inputs.shape[-1])
         own = process.moments(flat, target.level).std

@@ -19,14 +19,15 @@ from ..workflow import (
     Workflow,
 )
 from ._build import build_action
-from ._network_belief import FitCache, NetworkBelief, keys_of
+from ._network_belief import Memory, NetworkBelief, keys_of
 from ._network_forward import forward
 from ._network_graph import Network
 from ._network_kernel import Vector
 from ._network_options import Proposal, proposals
-from ._network_pool import Pool, joint_sample, make_pool
+from ._network_pool import Pool, joint_sample, make_pool, spread_designs
 from ._options import failed_too_often, refused_before
 from ._prices import Prices
+from ._threads import one_thread
 
 _START = 3
 _LOOKED_AT = 400
@@ -75,7 +76,7 @@ class NetworkPlanner:
         self._goal = goal
         self._settings = settings or NetworkSettings()
         self._network = Network(workflow, goal.quantity, goal.subject_to, quantities)
-        self._fits: FitCache = {}
+        self._memory = Memory()
         self._cached: tuple[object, NetworkBelief, Pool] | None = None
 
     # -- looking ----------------------------------------------------------------------------------
@@ -84,7 +85,7 @@ class NetworkPlanner:
         """Belief and pool for a state; kept while nothing that matters changes."""
         key = (id(state), len(state.observations), tuple(state.running))
         if self._cached is None or self._cached[0] != key:
-            belief = NetworkBelief(self._network, state, self._fits)
+            belief = NetworkBelief(self._network, state, self._memory)
             self._cached = (key, belief, make_pool(belief, self._seed(state)))
         return self._cached[1], self._cached[2]
 
@@ -96,6 +97,10 @@ class NetworkPlanner:
 
     def decide(self, state: State) -> Decision:
         """The best affordable proposal whose worker is free; else wait, or stop with the reason."""
+        with one_thread():
+            return self._decide(state)
+
+    def _decide(self, state: State) -> Decision:
         belief, pool = self._look(state)
         start = self._start(state, belief)
         if start is not None:
@@ -246,8 +251,11 @@ class NetworkPlanner:
         if not wanting:
             return None
         fixed = space.pool()
-        designs = space.sobol(16, seed=state.seed) if fixed is None else fixed[: 16 * 64 : 64]
-        designs = designs[space.allows(designs)]
+        designs = (
+            spread_designs(space, 16, state.seed)
+            if fixed is None
+            else fixed[np.linspace(0, len(fixed) - 1, min(16, len(fixed))).astype(int)]
+        )
         for x in designs:
             for node in self._network.learned:
                 decision = self._begin(state, belief, node.quantity, x, wanting)
@@ -302,6 +310,10 @@ class NetworkPlanner:
 
     def recommend(self, state: State) -> Recommendation:
         """The design with the largest believed value of the goal."""
+        with one_thread():
+            return self._recommend(state)
+
+    def _recommend(self, state: State) -> Recommendation:
         belief, pool = self._look(state)
         row = pool.best
         x = pool.x[row : row + 1]

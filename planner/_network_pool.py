@@ -11,13 +11,18 @@ from numpy.typing import NDArray
 from scipy.optimize import minimize
 from scipy.special import ndtr
 
+from ..workflow import Space, SpecError
 from ._network_belief import NetworkBelief
 from ._network_forward import Reach, Sample, forward, improvement, wide_sample
+from ._network_graph import Learned
 from ._network_kernel import Matrix, Vector
 
 _WIDE = 256
 _KEPT = 224
 _MIXED = 192
+_LOOKED_AT = 1536
+_LISTED = 8192
+_NEIGHBOURS = 256
 _CLIMB_DRAWS = 16
 _ITERATIONS = 14
 Known = dict[str, Vector]
@@ -50,16 +55,41 @@ def make_pool(belief: NetworkBelief, seed: int) -> Pool:
     rng = np.random.default_rng([seed, 5])
     fixed = space.pool()
     if fixed is not None:
-        return _from_candidates(belief, fixed, rng, seed)
+        return _from_candidates(belief, fixed, seed)
     measured = np.unique(belief.measured_designs(), axis=0)
-    wide = space.sobol(_WIDE, seed=seed % 2**31) if space.dim else np.zeros((1, 0))
-    blocks = [wide, measured, _mixed(belief, measured, rng)]
+    blocks = [spread_designs(space, _WIDE, seed), measured, _mixed(belief, measured, rng)]
     first = screen(belief, _allowed(belief, np.concatenate(blocks)), seed)
     near = _around(belief, first, rng)
     first = joined(first, screen(belief, _allowed(belief, near), seed, float(first.mean.max())))
     climbed = _allowed(belief, _climb_all(belief, first, seed))
     reached = screen(belief, climbed, seed, float(first.mean.max()))
-    return best_of(joined(first, reached), _KEPT + len(climbed))
+    return best_of(joined(first, reached), kept(belief) + len(climbed))
+
+
+def spread_designs(space: Space, count: int, seed: int) -> Matrix:
+    """Up to ``count`` space-filling designs (n, dim) that keep the space's constraints.
+
+    Raises
+    ------
+    SpecError
+        If there is none among thousands.
+    """
+    if not space.dim:
+        return np.zeros((1, 0))
+    for tried in (count, 64 * count):
+        x = space.sobol(tried, seed=seed % 2**31)
+        x = x[space.allows(x)][:count]
+        if len(x) >= min(count, 8):
+            return x
+    if len(x):
+        return x
+    raise SpecError(
+        "design space",
+        f"constraints {[c.expression for c in space.constraints]}, which none of {tried} designs "
+        "keeps",
+        "constraints that leave some of the space",
+        "loosen them, or list the designs there are as candidates",
+    )
 
 
 def _allowed(belief: NetworkBelief, x: Matrix) -> Matrix:
@@ -69,12 +99,57 @@ def _allowed(belief: NetworkBelief, x: Matrix) -> Matrix:
     return snapped[space.allows(snapped)]
 
 
-def _from_candidates(
-    belief: NetworkBelief, fixed: Matrix, rng: np.random.Generator, seed: int
-) -> Pool:
-    """The most promising of a list of candidates."""
+def _from_candidates(belief: NetworkBelief, fixed: Matrix, seed: int) -> Pool:
+    """The most promising of a list of candidates, with some at random.
+
+    Of a long list, means along the network come first: they cost a fraction of the spreads.
+    """
+    rng = np.random.default_rng([seed, 5])
+    if len(fixed) > _LISTED:
+        fixed = _some_candidates(belief, fixed, rng)
+    if len(fixed) > _LOOKED_AT:
+        means = _plain_means(belief, fixed)
+        best = np.argsort(-means, kind="stable")[: 2 * _LOOKED_AT // 3]
+        others = rng.choice(len(fixed), _LOOKED_AT // 3, replace=False)
+        begun = belief.begun(fixed)
+        fixed = fixed[np.unique(np.concatenate([best, others, begun]))]
     pool = screen(belief, fixed, seed)
-    return best_of(pool, _KEPT + 64, rng.permutation(len(fixed))[:64])
+    return best_of(pool, kept(belief) + 64, rng.permutation(len(fixed))[:64])
+
+
+def _some_candidates(belief: NetworkBelief, fixed: Matrix, rng: np.random.Generator) -> Matrix:
+    """Of a very long list a random part, what was begun, and the neighbours of the best of both."""
+    part = rng.choice(len(fixed), _LISTED, replace=False)
+    own = np.unique(belief.measured_designs(), axis=0)
+    at = np.concatenate([fixed[part], own])
+    top = at[spread_rows(at, _plain_means(belief, at), 4)]
+    near = [np.argpartition(((fixed - x) ** 2).sum(1), _NEIGHBOURS)[:_NEIGHBOURS] for x in top]
+    rows = np.unique(np.concatenate([part, *near]))
+    return np.unique(np.concatenate([fixed[rows], own]), axis=0)
+
+
+def _plain_means(belief: NetworkBelief, x: Matrix) -> Vector:
+    """The end (n,) where every quantity is at its mean, or as measured."""
+    known = belief.lookup(x)
+    network = belief.network
+    values: dict[str, Vector] = {}
+    for name in network.path:
+        node = network.nodes[name]
+        if not isinstance(node, Learned):
+            given = {p: values[p] for p in node.parents} | belief.variables(x)
+            found = np.broadcast_to(node.formula(given), len(x))
+            values[name] = np.where(np.isfinite(found), found, belief.floor)
+            continue
+        location, scale = belief.scales[name]
+        inputs = belief.inputs(node, x, {p: values[p] for p in node.parents})
+        mean = location + scale * belief.groups[node.group].means(inputs, node.level)
+        values[name] = np.where(np.isnan(known[name]), mean, known[name])
+    return values[network.end]
+
+
+def kept(belief: NetworkBelief) -> int:
+    """How many points a decision compares: fewer in long networks, where each costs more."""
+    return int(np.clip(4 * _KEPT // max(len(belief.network.learned), 1), _KEPT // 3, _KEPT))
 
 
 def screen(belief: NetworkBelief, x: Matrix, seed: int, best: float = -np.inf) -> Pool:
@@ -266,7 +341,8 @@ def _log_gain_and_slope(
     assert reach.mean_slope is not None and reach.std_slope is not None
     std = np.sqrt(reach.std**2 + soft**2)
     gain = sample.mean(improvement(reach.mean, std, best))
-    u = np.clip((reach.mean - best) / np.maximum(std, 1e-300), -38.0, 38.0)
+    with np.errstate(over="ignore"):
+        u = np.clip((reach.mean - best) / np.maximum(std, 1e-300), -38.0, 38.0)
     density = np.exp(-0.5 * u**2) / np.sqrt(2.0 * np.pi)
     bend = ndtr(u)[..., None] * reach.mean_slope + density[..., None] * reach.std_slope
     floor = 1e-12 * scale

@@ -10,7 +10,7 @@ from scipy.linalg import LinAlgError, cholesky, solve_triangular
 
 from ._network_kernel import MEAN_VARIANCE, LevelKernel, Levels, Matrix, Vector, matern
 
-_CHUNK = 16_384
+_CHUNK = 8_192
 _MIN_VARIANCE = 1e-14
 NUGGET = 1e-5
 """A roughness below this is a numerical nugget, not something that a new point could profit from."""
@@ -29,15 +29,15 @@ class Moments:
 
 def factor(covariance: Matrix) -> Matrix:
     """Lower Cholesky factor; the diagonal grows until the matrix is positive definite."""
-    jitter = 0.0
-    scale = float(np.mean(np.diag(covariance)))
-    while True:
+    scale = float(np.mean(np.abs(np.diag(covariance))))
+    for jitter in (0.0, *(scale * 10.0**k for k in range(-12, 1))):
         try:
             return cholesky(
                 covariance + jitter * np.eye(len(covariance)), lower=True, check_finite=False
             )
         except LinAlgError:
-            jitter = max(10.0 * jitter, 1e-10 * scale)
+            continue
+    raise LinAlgError("the covariance of the measurements is not finite")
 
 
 @final
@@ -67,25 +67,66 @@ class GroupProcess:
         self.kernel = kernel
         self.x, self.levels, self.y, self.noise = x, levels, y, noise
         self.nugget = roughness
-        self._inflation = 1.0
         self.roughness = np.where(roughness > NUGGET, roughness, 0.0)
+        self._inflation = 1.0
+        self._inverse = np.zeros((0, 0))
+        self._weights = np.zeros(0)
         if len(y):
             covariance = kernel(x, levels, x, levels)
             covariance[np.diag_indices(len(y))] += noise + roughness[levels]
             lower = factor(covariance)
             self._inverse = solve_triangular(lower, np.eye(len(y)), lower=True, check_finite=False)
-            self._weights = self._inverse.T @ (self._inverse @ y)
+            self._weigh()
+
+    def _weigh(self) -> None:
+        self._weights = self._inverse.T @ (self._inverse @ self.y)
 
     def with_data(self, x: Matrix, levels: Levels, y: Vector, noise: Vector) -> GroupProcess:
-        """The process after more measurements, with the same kernel."""
-        return GroupProcess(
-            self.kernel,
-            np.concatenate([self.x, x]),
-            np.concatenate([self.levels, levels]),
-            np.concatenate([self.y, y]),
-            np.concatenate([self.noise, noise]),
-            self.nugget,
+        """The process after more measurements, with the same kernel: rows are added to the factor.
+
+        ``y`` are all values, old and new (n,): their scale may have changed meanwhile.
+        """
+        other = object.__new__(GroupProcess)
+        other.__dict__.update(self.__dict__)
+        other.x = np.concatenate([self.x, x])
+        other.levels = np.concatenate([self.levels, levels])
+        other.noise = np.concatenate([self.noise, noise])
+        other.y = y
+        if not len(x):
+            other._weigh()
+            return other
+        old, new = len(self.x), len(x)
+        cross = self.kernel(x, levels, self.x, self.levels) @ self._inverse.T
+        own = self.kernel(x, levels, x, levels) - cross @ cross.T
+        own[np.diag_indices(new)] += noise + self.nugget[levels]
+        corner = solve_triangular(factor(own), np.eye(new), lower=True, check_finite=False)
+        other._inverse = np.zeros((old + new, old + new))
+        other._inverse[:old, :old] = self._inverse
+        other._inverse[old:, old:] = corner
+        other._inverse[old:, :old] = -corner @ cross @ self._inverse
+        other._weigh()
+        return other
+
+    def continues(self, x: Matrix, levels: Levels, noise: Vector) -> bool:
+        """Whether data begin with those of this process."""
+        n = len(self.x)
+        return (
+            n <= len(x)
+            and np.array_equal(self.levels, levels[:n])
+            and np.array_equal(self.x, x[:n])
+            and np.array_equal(self.noise, noise[:n])
         )
+
+    def means(self, z: Matrix, level: int) -> Vector:
+        """Posterior mean (m,) alone: all that many candidates can be asked for."""
+        parts = [
+            self.kernel(
+                z[i : i + _CHUNK], np.full(len(z[i : i + _CHUNK]), level), self.x, self.levels
+            )
+            @ self._weights
+            for i in range(0, len(z), _CHUNK)
+        ]
+        return np.concatenate(parts) if parts else np.zeros(0)
 
     def inflated(self, factor: float) -> GroupProcess:
         """The same process with all posterior standard deviations times ``factor``."""

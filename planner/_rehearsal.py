@@ -16,9 +16,11 @@ from ..workflow import (
     Action,
     Decided,
     Decision,
+    Explore,
     Goal,
     Inventory,
     Issued,
+    LocateBoundary,
     Maximize,
     Name,
     Observation,
@@ -127,20 +129,27 @@ def contenders(goal: Goal, names: Sequence[str] | None = None) -> tuple[Contende
     return tuple(Contender(label=n, policy=n, settings=light) for n in names or known)
 
 
+def can_rehearse(goal: Goal) -> bool:
+    """Whether the answer to a goal can be held against a possible world."""
+    if isinstance(goal, Maximize):
+        return goal.over == "designs"
+    return isinstance(goal, Explore | LocateBoundary)
+
+
 def possible_worlds(state: State, seeds: Iterable[int]) -> list[PossibleWorld]:
     """Worlds, by number, that are possible after all that a state has seen.
 
     Raises
     ------
     SpecError
-        If the goal is about probe positions: what lies between them is no function of a design.
+        If the goal is of a kind that cannot be rehearsed.
     """
     goal = state.goal
-    if isinstance(goal, Maximize) and goal.over == "positions":
+    if not can_rehearse(goal):
         raise SpecError(
             "rehearsal",
-            "a goal over probe positions",
-            "goals over designs",
+            f"goal {goal.kind!r}" + " over probe positions" * (goal.kind == "maximize"),
+            "maximize over designs, explore, locate_boundary",
             "run the campaign without a forecast",
         )
     guards = goal.subject_to if isinstance(goal, Maximize) else ()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import final
 
 import numpy as np
@@ -11,18 +12,24 @@ from numpy.typing import NDArray
 
 from ..workflow import (
     Design,
+    Discriminate,
     Estimate,
-    Explore,
+    FeasibleRegion,
     Goal,
     LocateBoundary,
     Maximize,
+    Pareto,
     Recommendation,
     State,
+    Step,
     Target,
 )
 from ._belief import Belief
+from ._closed import Asked, Closed
+from ._closed_answers import recommend_closed
+from ._closed_goals import closed_objective, promising, space_grid, told_at
 from ._evidence import belief_from, measurement_noise
-from ._gp import Matrix
+from ._gp import Matrix, Vector
 from ._pool import (
     Site,
     known_sites,
@@ -70,8 +77,38 @@ class View:
         """Standard deviation of the next measurement: what past ones said, else the step's own."""
         return measurement_noise(self.belief, quantity)
 
+    @property
+    def finals(self) -> tuple[str, ...]:
+        """The quantities that the goal asks for."""
+        if isinstance(self.objective, Closed):
+            return self.objective.quantities
+        return (self.worlds.goal,)
+
+    def step_of(self, quantity: str) -> Step:
+        """The step that gives a quantity."""
+        return self.state.workflow.producer(quantity)
+
+    def asked(self, step: Step) -> list[Asked]:
+        """All modelled quantities that a step measures, with their noise."""
+        names = [p.name for p in step.produces if p.name in self.belief.quantities]
+        return [(name, self.noise(name)) for name in names]
+
+    def gains(self, quantity: str, rows: NDArray[np.int64]) -> Vector:
+        """Expected gain (N,) of measuring a quantity, with what its step shows besides, at each of
+        ``rows``.
+        """
+        if isinstance(self.objective, Closed):
+            return self.objective.several(self.asked(self.step_of(quantity)), rows)
+        return self.objective.single(quantity, rows, self.noise(quantity))
+
     def probe(self, quantity: str, row: int) -> Probe:
         return Probe(quantity, row, self.noise(quantity))
+
+    def whole_gains(self, rows: NDArray[np.int64]) -> Vector:
+        """Expected gain (N,) of measuring all of the goal's quantities at each of ``rows``."""
+        if isinstance(self.objective, Closed):
+            return self.objective.several([(q, self.noise(q)) for q in self.finals], rows)
+        return self.objective.single(self.worlds.goal, rows, self.noise(self.worlds.goal))
 
     def expected(self, row: int) -> dict[str, Estimate]:
         """The belief at a pool point: mean and standard deviation of every quantity."""
@@ -95,24 +132,39 @@ def make_view(
     seed = int(np.random.SeedSequence([state.seed, 3, informative(state)]).generate_state(1)[0])
     space = state.workflow.space
     base = space.sobol(settings.space_points, seed=state.seed)
+    sites, site_x, known = known_sites(state)
+    measured = measured_designs(state)
+    measured_x = space.encode(measured) if measured else np.zeros((0, space.dim))
+    targets = [Target(design=d, sample=s, site=i) for (s, i), d in zip(sites, known, strict=True)]
+    told = told_at(state, goal, [*targets, *[Target(design=d) for d in measured]])
     top = refined(belief, goal, base, seed, settings.local_points)
+    if not isinstance(goal, Maximize | LocateBoundary):
+        some = told.any(1)
+        told_x = np.concatenate([site_x, measured_x])[some]
+        noise = partial(measurement_noise, belief)
+        more = promising(goal, state, belief, base, told_x, told[some], noise, seed, len(top) - 1)
+        top = np.concatenate([top[:1], more])
     blocks: list[Matrix] = [base, top]
     line = line_through(state, goal, top[0])
     blocks.append(line)
     free = np.arange(len(base) + len(top))
-    sites, site_x, known = known_sites(state)
-    blocks.append(site_x)
-    measured = measured_designs(state)
-    blocks.append(space.encode(measured) if measured else np.zeros((0, space.dim)))
+    blocks += [site_x, measured_x]
     starts = np.cumsum([0, *[len(b) for b in blocks]])
     libraries, library_x = library_candidates(
         state, belief, goal, np.concatenate([base, top]), seed, settings
     )
-    pool = np.concatenate([*blocks, library_x])
+    grid = space_grid(goal, space, state.seed)
+    pool = np.concatenate([*blocks, library_x, grid])
     worlds = belief.worlds(pool, goal.quantity, seed, count=settings.worlds)
     designs = [*space.decode(pool[: starts[3]]), *known, *measured, *space.decode(library_x)]
     line_rows = np.arange(starts[2], starts[3])
-    objective = make_objective(goal, worlds, line_rows, state, settings.space_points)
+    if isinstance(goal, Maximize | LocateBoundary):
+        objective = make_objective(goal, worlds, line_rows, state)
+    else:
+        grid_rows = np.arange(len(pool) - len(grid), len(pool))
+        everywhere = np.zeros((len(pool), told.shape[1]), dtype=bool)
+        everywhere[starts[3] : starts[5]] = told
+        objective = closed_objective(goal, state, belief, worlds, None, grid_rows, everywhere)
     return View(
         state,
         belief,
@@ -129,19 +181,16 @@ def make_view(
 
 
 def make_objective(
-    goal: Goal,
+    goal: Maximize | LocateBoundary,
     worlds: Worlds,
     line: NDArray[np.int64],
     state: State,
-    spread: int,
 ) -> Objective:
-    """The objective that a goal means; the first ``spread`` pool points cover the space."""
+    """The objective of a goal whose gains are read from worlds."""
     values = worlds.values[goal.quantity]
     match goal:
         case Maximize():
             return Best(worlds)
-        case Explore():
-            return Certainty(worlds, values[:, :spread])
         case LocateBoundary():
             variable = state.workflow.space.variables[
                 state.workflow.space.names.index(goal.variable)
@@ -157,15 +206,14 @@ def recommend_from(view: View, goal: Goal) -> Recommendation:
     values = view.worlds.values[goal.quantity]
     top = view.top
     design = view.designs[top]
+    if isinstance(view.objective, Closed) and not isinstance(goal, Maximize | LocateBoundary):
+        return recommend_closed(goal, view.objective, view.worlds, view.designs, design, unit)
     match goal:
         case Maximize():
             estimate = Estimate(
                 value=float(view.belief.mean(goal.quantity, view.worlds.pool[top : top + 1])[0]),
                 std=float(values[:, top].std()),
             )
-        case Explore():
-            spread = float(values[:, :top].std(0).mean())
-            estimate = Estimate(value=spread, std=0.0)
         case LocateBoundary():
             variable = space.variables[space.names.index(goal.variable)]
             ticks = variable.from_unit(np.linspace(0.0, 1.0, len(view.line)))
@@ -186,13 +234,22 @@ def confirming(view: View, goal: Goal) -> View | None:
 
 
 def goal_unit(state: State, goal: Goal) -> str:
-    """The unit of gains: the goal quantity's, or that of the variable along which a boundary
-    lies.
+    """The unit of gains: the goal quantity's, that of the variable along which a boundary lies, the
+    product of those of all aims, a share of the space, or bits.
     """
-    if isinstance(goal, LocateBoundary):
-        space = state.workflow.space
-        return space.variables[space.names.index(goal.variable)].unit
-    return state.workflow.unit(goal.quantity)
+    match goal:
+        case LocateBoundary():
+            space = state.workflow.space
+            return space.variables[space.names.index(goal.variable)].unit
+        case Pareto():
+            units = [state.workflow.unit(q) for q in goal.quantities]
+            return "*".join(f"({u})" for u in units if u not in {"", "1"}) or "1"
+        case FeasibleRegion():
+            return "1"
+        case Discriminate():
+            return "bit"
+        case _:
+            return state.workflow.unit(goal.quantity)
 
 
 def site_target(view: View, site: Site) -> Target:

@@ -161,6 +161,8 @@ def registered(folder: Path) -> Iterator[Path]:
 SMALL = {
     "DEFAULT_SETTINGS": PlannerSettings(worlds=64, space_points=16, local_points=16, libraries=6),
     "WORLDS": 64,
+    "GRID_POINTS": 48,
+    "WIDE_POINTS": 32,
 }
 
 

@@ -188,7 +188,7 @@ def test_words_from_outside_stay_words(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("goal", "unit", "label", "where"),
     [
-        (Explore(quantity="loop_polarization"), "uC/cm**2", "Mean standard deviation left", ""),
+        (Explore(quantity="loop_polarization"), "uC/cm**2", "Root-mean-square deviation left", ""),
         (
             LocateBoundary(quantity="loop_polarization", variable="composition_sm"),
             "1",

@@ -254,7 +254,7 @@ BAD: dict[str, tuple[Any, type[ProbewiseError], tuple[str, str, str, str]]] = {
     "goal on an unknown quantity": (
         changed(RAW, "goal.quantity", "depth"),
         SpecError,
-        ("workflow", "depth", "height", "name"),
+        ("goal", "depth", "height", "name"),
     ),
     "goal on an array": (
         changed(changed(RAW, f"{FLOW}.0.records", ["image"]), "goal.quantity", "image"),
@@ -264,7 +264,7 @@ BAD: dict[str, tuple[Any, type[ProbewiseError], tuple[str, str, str, str]]] = {
     "boundary along no variable": (
         RAW | {"goal": {"kind": "locate_boundary", "quantity": "height", "variable": "z"}},
         SpecError,
-        ("peak", "'z'", "'x'", "goal.variable"),
+        ("boundary", "'z'", "'x'", "goal.variable"),
     ),
     "no specimen for positions": (
         positions_goal({}),
