@@ -74,15 +74,21 @@ class Ground(ABC):
     """A truth: a landscape on the unit square, a bent proxy of it, and true prices."""
 
     kind: ClassVar[str]
+    bends: ClassVar[tuple[float, float]]
 
     def __init__(self, seed: int) -> None:
         self.seed = seed
         rng = np.random.default_rng([seed, 4711])
-        self._bend = rng.uniform(0.7, 1.4)
+        self._shape(rng)
+        self._bend = rng.uniform(*self.bends)
         self._waves = rng.standard_normal((3, 2)) * 4.0
         self._phases = rng.uniform(0, 2 * np.pi, 3)
         self._error = rng.uniform(0.02, 0.12)
         self.price = {s.name: np.exp(0.15 * rng.standard_normal(2)) for s in bare().steps}
+
+    @abstractmethod
+    def _shape(self, rng: np.random.Generator) -> None:
+        """Draw the landscape."""
 
     @abstractmethod
     def strength(self, x: Matrix) -> Matrix:
@@ -106,10 +112,9 @@ class Bumps(Ground):
     """Two to four bumps."""
 
     kind = "bumps"
+    bends = (0.5, 1.5)
 
-    def __init__(self, seed: int) -> None:
-        super().__init__(seed)
-        rng = np.random.default_rng([seed, 4712])
+    def _shape(self, rng: np.random.Generator) -> None:
         n = int(rng.integers(2, 5))
         self._centres = rng.random((n, 2))
         self._heights = rng.uniform(0.3, 1.0, n)
@@ -125,11 +130,11 @@ class Waves(Ground):
     """A draw of a squared-exponential process by random features, bent upwards."""
 
     kind = "waves"
+    bends = (0.7, 1.4)
     _COUNT = 256
 
-    def __init__(self, seed: int) -> None:
-        super().__init__(seed)
-        rng = np.random.default_rng([seed, 4713])
+    def _shape(self, rng: np.random.Generator) -> None:
+        rng = np.random.default_rng([self.seed, 4713])
         lengths = 0.3 * np.exp(0.3 * rng.standard_normal(2))
         self._omega = rng.standard_normal((self._COUNT, 2)) / lengths
         self._phase = rng.uniform(0, 2 * np.pi, self._COUNT)

@@ -66,7 +66,8 @@ def small() -> Iterator[None]:
 
 
 def told(**budget: Any) -> State:
-    bench = Bench(DESIGNS, **({"credits": 60.0, "hours": 50.0} | budget))
+    limits: dict[str, Any] = {"credits": 60.0, "hours": 50.0} | budget
+    bench = Bench(DESIGNS, **limits)
     for x, y, value in ((0.1, 0.2, 0.2), (0.4, 0.6, 0.9), (0.8, 0.3, 0.1)):
         bench.do("test", Target(design={"x": x, "y": y}), {"height": (value, 0.001)})
     return bench.state
@@ -197,7 +198,8 @@ def issued(state: State, step: str, number: int = 0, **where: Any) -> Issued:
 
 
 def test_luck_belongs_to_the_place_and_not_to_the_order() -> None:
-    state, here = told(), {"design": {"x": 0.5, "y": 0.5}}
+    state = told()
+    here: dict[str, Any] = {"design": {"x": 0.5, "y": 0.5}}
     first, second = (WorldWorker(possible_world(state, 5), state) for _ in range(2))
     one = first.perform(issued(state, "test", **here), state)
     second.perform(issued(state, "look", 1, **here), state)
@@ -209,6 +211,7 @@ def test_luck_belongs_to_the_place_and_not_to_the_order() -> None:
 
 def test_prices_and_failures_are_those_seen_so_far() -> None:
     bench = Bench(DESIGNS, credits=500.0, hours=500.0)
+    where = {"x": 0.3, "y": 0.5}
     for k in range(24):
         target = Target(design={"x": k / 24, "y": 0.5})
         action = bench.begin("look", target)
@@ -219,11 +222,9 @@ def test_prices_and_failures_are_those_seen_so_far() -> None:
     for k in range(40):
         worker = WorldWorker(possible_world(bench.state, k), bench.state)
         costs.append(
-            worker.perform(
-                issued(bench.state, "look", design=target.design), bench.state
-            ).cost_credits
+            worker.perform(issued(bench.state, "look", design=where), bench.state).cost_credits
         )
-        seen = worker.perform(issued(bench.state, "test", design=target.design), bench.state)
+        seen = worker.perform(issued(bench.state, "test", design=where), bench.state)
         failed += seen.failure is not None
     assert 1.2 < np.median(costs) < 1.4
     assert failed > 25
