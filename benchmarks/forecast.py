@@ -1,14 +1,23 @@
-"""Are forecasts calibrated? Small campaigns on truths that the planner does not know the kind of.
+"""Are forecasts calibrated? Small campaigns on truths that the planner does not know exactly.
 
-Every seed draws a truth: a landscape of a few bumps of random place, height and width, which is no
-Gaussian process; a proxy that bends it and adds a smooth error; medians of cost and time that
-differ from what is declared; and failures that nobody declared. The planner is told the
+Every seed draws a truth of one of two kinds.
+
+waves
+    A smooth random landscape (squared-exponential, length scales and height drawn anew), bent
+    upwards: about as rough as the planner takes it for, but of another kernel and not Gaussian.
+bumps
+    Two to four bumps of random place, height and width: no Gaussian process at all, and easier to
+    search than the planner takes it for.
+
+Either way the cheap look shows the truth bent and with a smooth error, the medians of cost and time
+differ from what is declared, and some actions fail, which nobody declared. The planner is told the
 population's mean and spread, as somebody would be who has seen such materials before, and nothing
 else. Each campaign is forecast before it starts and again when half of its credits are spent.
 
-    python -m benchmarks.forecast --seeds 0-39 --worlds 20 --out runs/bench/forecast.jsonl
+    python -m benchmarks.forecast --truth waves --seeds 0-39 --worlds 10
+    python -m benchmarks.forecast --truth waves --table
 
-A seed that is in the file already is skipped. ``--table`` prints the coverage of what is there.
+A seed that is in the file already is skipped.
 """
 
 from __future__ import annotations
@@ -16,9 +25,10 @@ from __future__ import annotations
 import argparse
 import json
 import time
+from abc import ABC, abstractmethod
 from functools import cache
 from pathlib import Path
-from typing import Any, final
+from typing import Any, ClassVar, final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -53,38 +63,42 @@ from probewise.workflow import (
     Workflow,
 )
 
-CREDITS = 80.0
+Matrix = NDArray[np.float64]
+CREDITS = 60.0
 HOURS = 60.0
 GOAL = Maximize(quantity="strength", worth_credits=600)
 _FAILURE_RATE = 0.04
 
 
-@final
-class Bumps:
-    """A truth: bumps on the unit square, a bent proxy of it, and true prices."""
+class Ground(ABC):
+    """A truth: a landscape on the unit square, a bent proxy of it, and true prices."""
+
+    kind: ClassVar[str]
+    bends: ClassVar[tuple[float, float]]
 
     def __init__(self, seed: int) -> None:
-        rng = np.random.default_rng([seed, 4711])
         self.seed = seed
-        n = int(rng.integers(2, 5))
-        self._centres = rng.random((n, 2))
-        self._heights = rng.uniform(0.3, 1.0, n)
-        self._widths = rng.uniform(0.12, 0.4, n)
-        self._bend = rng.uniform(0.5, 1.5)
+        rng = np.random.default_rng([seed, 4711])
+        self._shape(rng)
+        self._bend = rng.uniform(*self.bends)
         self._waves = rng.standard_normal((3, 2)) * 4.0
         self._phases = rng.uniform(0, 2 * np.pi, 3)
         self._error = rng.uniform(0.02, 0.12)
-        self.price = {s.name: np.exp(0.15 * rng.standard_normal(2)) for s in workflow().steps}
+        self.price = {s.name: np.exp(0.15 * rng.standard_normal(2)) for s in bare().steps}
 
-    def strength(self, x: NDArray[np.float64]) -> NDArray[np.float64]:
+    @abstractmethod
+    def _shape(self, rng: np.random.Generator) -> None:
+        """Draw the landscape."""
+
+    @abstractmethod
+    def strength(self, x: Matrix) -> Matrix:
         """The goal (n,) at unit designs (n, 2)."""
-        square = np.sum((x[:, None, :] - self._centres) ** 2, -1)
-        return np.sum(self._heights * np.exp(-0.5 * square / self._widths**2), 1)
 
-    def proxy(self, x: NDArray[np.float64]) -> NDArray[np.float64]:
+    def proxy(self, x: Matrix) -> Matrix:
         """The cheap look (n,): the truth bent, with a smooth error."""
         error = np.sum(np.sin(x @ self._waves.T + self._phases), 1)
-        return self.strength(x) ** self._bend + self._error * error
+        truth = self.strength(x)
+        return np.sign(truth) * np.abs(truth) ** self._bend + self._error * error
 
     def best(self) -> tuple[float, float]:
         """Largest value and median over the square."""
@@ -93,20 +107,67 @@ class Bumps:
         return float(values.max()), float(np.median(values))
 
 
+@final
+class Bumps(Ground):
+    """Two to four bumps."""
+
+    kind = "bumps"
+    bends = (0.5, 1.5)
+
+    def _shape(self, rng: np.random.Generator) -> None:
+        n = int(rng.integers(2, 5))
+        self._centres = rng.random((n, 2))
+        self._heights = rng.uniform(0.3, 1.0, n)
+        self._widths = rng.uniform(0.12, 0.4, n)
+
+    def strength(self, x: Matrix) -> Matrix:
+        square = np.sum((x[:, None, :] - self._centres) ** 2, -1)
+        return np.sum(self._heights * np.exp(-0.5 * square / self._widths**2), 1)
+
+
+@final
+class Waves(Ground):
+    """A draw of a squared-exponential process by random features, bent upwards."""
+
+    kind = "waves"
+    bends = (0.7, 1.4)
+    _COUNT = 256
+
+    def _shape(self, rng: np.random.Generator) -> None:
+        rng = np.random.default_rng([self.seed, 4713])
+        lengths = 0.3 * np.exp(0.3 * rng.standard_normal(2))
+        self._omega = rng.standard_normal((self._COUNT, 2)) / lengths
+        self._phase = rng.uniform(0, 2 * np.pi, self._COUNT)
+        height = 0.4 * np.exp(0.2 * rng.standard_normal())
+        self._weights = rng.standard_normal(self._COUNT) * height * np.sqrt(2 / self._COUNT)
+
+    def strength(self, x: Matrix) -> Matrix:
+        raw = np.cos(x @ self._omega.T + self._phase) @ self._weights
+        return 0.5 + raw + 0.2 * raw**2
+
+
+GROUNDS: dict[str, type[Ground]] = {g.kind: g for g in (Bumps, Waves)}  # type: ignore[type-abstract]
+
+
 @cache
-def population() -> dict[str, dict[str, float]]:
-    """Mean and spread of strength and proxy over designs and truths."""
+def population(kind: str) -> dict[str, dict[str, float]]:
+    """Mean and spread of strength and proxy over designs and truths of a kind."""
     x = np.random.default_rng(0).random((64, 2))
-    found: dict[str, list[NDArray[np.float64]]] = {"strength": [], "proxy": []}
+    found: dict[str, list[Matrix]] = {"strength": [], "proxy": []}
     for seed in range(10_000, 10_300):
-        truth = Bumps(seed)
+        truth = GROUNDS[kind](seed)
         found["strength"].append(truth.strength(x))
         found["proxy"].append(truth.proxy(x))
     return {q: {"mean": float(np.mean(v)), "std": float(np.std(v))} for q, v in found.items()}
 
 
 @cache
-def workflow(priors: bool = False) -> Workflow:
+def bare() -> Workflow:
+    """The workflow without priors."""
+    return workflow({})
+
+
+def workflow(priors: dict[str, dict[str, float]]) -> Workflow:
     """Strips of five sites with a gradient, looked at and tested to pieces."""
     variables = [{"name": "mix", "low": 0, "high": 1}, {"name": "heat", "low": 0, "high": 1}]
     steps: list[dict[str, Any]] = [
@@ -133,7 +194,7 @@ def workflow(priors: bool = False) -> Workflow:
             "space": variables,
             "steps": steps,
             "sources": {"strength": ["proxy"]},
-            "priors": population() if priors else {},
+            "priors": priors,
         }
     )
 
@@ -142,7 +203,7 @@ def workflow(priors: bool = False) -> Workflow:
 class Hall:
     """All workers of a campaign, on a truth; a runtime without processes."""
 
-    def __init__(self, truth: Bumps) -> None:
+    def __init__(self, truth: Ground) -> None:
         self._truth = truth
         self._done: list[Observation] = []
 
@@ -187,13 +248,13 @@ def _nothing(action: Action) -> ArrayRef:
     return ArrayRef(file=action.id, dataset="", sha256="", shape=())
 
 
-def start(seed: int) -> State:
+def start(kind: str, seed: int, credits: float = CREDITS) -> State:
     """The state before the first event."""
-    flow = workflow(priors=True)
+    flow = workflow(population(kind))
     return State(
         flow,
         GOAL,
-        Budget(credits=CREDITS, hours=HOURS, credits_per_hour=0.3),
+        Budget(credits=credits, hours=HOURS, credits_per_hour=0.3),
         seed=seed,
         capacity={"oven": 1, "eye": 1, "rig": 1},
         offers={"grow": ("oven",), "load": ("eye",), "look": ("eye",), "test": ("rig",)},
@@ -205,9 +266,9 @@ def foresee(state: State, worlds: int) -> Forecast:
     return forecasts(map(rehearse, tasks_for(state, contenders(GOAL, ["planner"]), worlds)))[0]
 
 
-def run(seed: int, worlds: int) -> dict[str, Any]:
+def run(kind: str, seed: int, worlds: int) -> dict[str, Any]:
     """One campaign with its two forecasts, as a record."""
-    truth, state = Bumps(seed), start(seed)
+    truth, state = GROUNDS[kind](seed), start(kind, seed)
     began = time.process_time()
     before = foresee(state, worlds)
     middle = None
@@ -236,6 +297,7 @@ def run(seed: int, worlds: int) -> dict[str, Any]:
             break
         kept = moment
     return {
+        "truth": kind,
         "seed": seed,
         "worlds": worlds,
         "actual": {
@@ -273,25 +335,29 @@ def table(records: list[dict[str, Any]]) -> str:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.forecast", description=__doc__)
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.forecast",
+    )
     parser.add_argument("--seeds", default="0-39", help="such as 0-39")
-    parser.add_argument("--worlds", type=int, default=20)
-    parser.add_argument("--out", type=Path, default=Path("runs/bench/forecast.jsonl"))
+    parser.add_argument("--truth", choices=sorted(GROUNDS), default="waves")
+    parser.add_argument("--worlds", type=int, default=10)
+    parser.add_argument("--out", type=Path, help="[runs/bench/forecast-TRUTH.jsonl]")
     parser.add_argument("--table", action="store_true", help="print the coverage and stop")
     args = parser.parse_args()
-    lines = args.out.read_text().splitlines() if args.out.exists() else []
+    out: Path = args.out or Path(f"runs/bench/forecast-{args.truth}.jsonl")
+    lines = out.read_text().splitlines() if out.exists() else []
     records = [json.loads(line) for line in lines]
     if args.table:
         print(table(records))
         return
-    args.out.parent.mkdir(parents=True, exist_ok=True)
+    out.parent.mkdir(parents=True, exist_ok=True)
     first, _, last = args.seeds.partition("-")
     done = {r["seed"] for r in records}
     for seed in range(int(first), int(last or first) + 1):
         if seed in done:
             continue
-        record = run(seed, args.worlds)
-        with args.out.open("a") as file:
+        record = run(args.truth, seed, args.worlds)
+        with out.open("a") as file:
             file.write(json.dumps(record) + "\n")
         actual = record["actual"]
         print(f"seed {seed}: gain {actual['gain']:.3f} for {actual['credits']:.0f} credits, "

@@ -1,13 +1,14 @@
 """Tiers against one flat choice among all actions, on samples that have sites.
 
-The problem is that of :mod:`benchmarks.forecast`: strips of five sites are grown, loaded, looked at
-site by site and tested to pieces; 80 credits. The tiered planner lets a session choose among its
-own sites, holds it to a reservation rate, and looks at new samples only in between. The flat policy
-values every action there is at every decision: every new strip and every strip that exists, for
-every number of its sites, every single site of the mounted one, every test; it grants nothing and
-unmounts a strip as soon as anything elsewhere has a better rate. Both ask the same worlds.
+The problem is that of :mod:`benchmarks.forecast` on bumps: strips of five sites are grown, loaded,
+looked at site by site and tested to pieces; 80 credits. The tiered planner lets a session choose
+among its own sites, holds it to a reservation rate, and looks at new samples only in between. The
+flat policy values every action there is at every decision: every new strip and every strip that
+exists, for every number of its sites, every single site of the mounted one, every test; it holds
+sessions to no rate, and unmounts a strip as soon as something that needs the instrument has a
+better one. Both ask the same worlds, and do one thing at a time.
 
-    python -m benchmarks.tiers --seeds 0-11 --out runs/bench/tiers.jsonl
+    python -m benchmarks.tiers --seeds 0-11
     python -m benchmarks.tiers --table
 """
 
@@ -43,10 +44,11 @@ from probewise.workflow import (
     Workflow,
 )
 
-from .forecast import CREDITS, Bumps, Hall, start
+from .forecast import Bumps, Hall, start
 
 _GOAL = Maximize(quantity="strength")
 _SITES = 5
+_CREDITS = 80.0
 
 
 @final
@@ -63,8 +65,6 @@ class Flat:
         return self._views.recommend(state)
 
     def decide(self, state: State) -> Decision:
-        if state.running:  # one action at a time, so that nothing is decided on half the news
-            return Decision(number=state.decisions, kind="wait", reason="something runs")
         view = self._views.view(state)
         options = sorted(self.options(view), key=lambda o: -o.index)
         for option in options:
@@ -205,13 +205,18 @@ class Flat:
 
 @final
 class Timed:
-    """A policy with a clock: processor seconds of every decision."""
+    """A policy with a clock: processor seconds of every decision.
+
+    One action at a time, so that neither policy decides on half of the news.
+    """
 
     def __init__(self, policy: Flat | HierarchicalPlanner) -> None:
         self.name, self._policy = policy.name, policy
         self.seconds: list[float] = []
 
     def decide(self, state: State) -> Decision:
+        if state.running:
+            return Decision(number=state.decisions, kind="wait", reason="something runs")
         began = time.process_time()
         decision = self._policy.decide(state)
         self.seconds.append(time.process_time() - began)
@@ -223,7 +228,7 @@ class Timed:
 
 def run(seed: int, name: str) -> dict[str, Any]:
     """One campaign, as a record."""
-    truth, state = Bumps(seed), start(seed)
+    truth, state = Bumps(seed), start(Bumps.kind, seed, _CREDITS)
     state.goal = _GOAL
     made = HierarchicalPlanner(state.workflow, _GOAL)
     policy = Timed(made if name == "tiered" else Flat(state.workflow, _GOAL))
@@ -250,9 +255,9 @@ def run(seed: int, name: str) -> dict[str, Any]:
 
 def mean_gain(curve: list[tuple[float, float]]) -> float:
     """Gain of the answer, averaged over the budget's credits; 0 before the first answer."""
-    at = [0.0, *[c for c, _ in curve], CREDITS]
+    at = [0.0, *[c for c, _ in curve], _CREDITS]
     values = [0.0, *[g for _, g in curve]]
-    return float(np.sum(np.diff(at) * values) / CREDITS)
+    return float(np.sum(np.diff(at) * values) / _CREDITS)
 
 
 def table(records: list[dict[str, Any]]) -> str:

@@ -46,7 +46,7 @@ class CampaignTier:
             if option.kind == "library" and self._about_to_learn(state):
                 continue
             if state.free_worker(option.step, option.target) is not None:
-                return self._act(state, view, option, alternatives)
+                return self._act(state, view, option, alternatives, affordable)
         reason = self._why_not(state, options, worthwhile, affordable)
         busy = bool(state.running)
         return Decision(
@@ -56,9 +56,32 @@ class CampaignTier:
             alternatives=tuple(o.alternative() for o in alternatives[:5]),
         )
 
-    def options(self, view: View) -> list[Option]:
-        """All options of this tier on a view."""
-        pending = pending_probes(view)
+    def rate_elsewhere(self, view: View, sample: str) -> float:
+        """Gain per credit of the best that could be paid for now, outside of a sample.
+
+        What a session on that sample would still measure does not count as known.
+        """
+        state = view.state
+        limit = state.budget.hours
+        rates = [
+            o.index
+            for o in self.options(view, without=sample)
+            if o.sample != sample
+            and o.kind != "theory"
+            and o.price.credits <= state.free_credits
+            and (limit is None or state.now_h + o.price.hours <= limit)
+        ]
+        return max([*rates, self._floor])
+
+    @property
+    def _floor(self) -> float:
+        """The rate below which nothing is worth its price."""
+        worth = self.goal.worth_credits
+        return 0.0 if worth is None else 1.0 / worth
+
+    def options(self, view: View, without: str | None = None) -> list[Option]:
+        """All options of this tier on a view; ``without`` a session on some sample."""
+        pending = pending_probes(view, without)
         return [
             *self._library_options(view, pending),
             *session_options(view, pending),
@@ -140,12 +163,19 @@ class CampaignTier:
             and (limit is None or state.now_h + option.price.hours <= limit)
         )
 
-    def _act(self, state: State, view: View, option: Option, best: list[Option]) -> Decision:
+    def _act(
+        self,
+        state: State,
+        view: View,
+        option: Option,
+        best: list[Option],
+        affordable: list[Option],
+    ) -> Decision:
         session = grant = None
         others = [o for o in best if o != option]
         if option.kind == "session" and option.sample is not None:
             session = f"session-{len(state.sessions) + 1:03d}"
-            grant = self._grant(view, session, option, others)
+            grant = self._grant(view, session, option, affordable)
         action = build_action(state, option.step, option.target, session=session)
         expected = view.expected(option.probes[0].point) if option.probes else {}
         unit = goal_unit(state, self.goal)
@@ -165,7 +195,7 @@ class CampaignTier:
             expected=expected,
         )
 
-    def _grant(self, view: View, session: str, option: Option, others: list[Option]) -> Grant:
+    def _grant(self, view: View, session: str, option: Option, among: list[Option]) -> Grant:
         """A cap for measuring all that its plan may grow to, and the rate of the best elsewhere.
 
         A session that was opened because its instrument would have stood idle, while something
@@ -173,12 +203,12 @@ class CampaignTier:
         opened.
         """
         state = view.state
-        rival = max((o for o in others if o.kind != "theory"), key=lambda o: o.index, default=None)
+        rivals = [o for o in among if o.kind != "theory" and o.sample != option.sample]
+        rival = max(rivals, key=lambda o: o.index, default=None)
         rate = 0.0 if rival is None else rival.index
         if rival is not None and rate > option.index:
             rate = self._standard(view, rival, option)
-        if self.goal.worth_credits is not None:
-            rate = max(rate, 1.0 / self.goal.worth_credits)
+        rate = max(rate, self._floor)
         limit = state.budget.hours
         reach = option.reach or option.price
         margin = view.settings.grant_margin
@@ -222,8 +252,8 @@ class CampaignTier:
         return f"the best option, {affordable[0].label}, is worth waiting for"
 
 
-def pending_probes(view: View) -> list[Probe]:
-    """What actions and sessions on their way will measure."""
+def pending_probes(view: View, without: str | None = None) -> list[Probe]:
+    """What actions and sessions on their way will measure, but a session on ``without``."""
     state = view.state
     screened = session_quantities(view)
     probes: list[Probe] = []
@@ -240,6 +270,8 @@ def pending_probes(view: View) -> list[Probe]:
             sites = [s for s in view.sites if s[0] == target.sample]
             probes += [view.probe(screened[-1], view.sites[s]) for s in sites[::2]]
     for session in state.open_sessions().values():
+        if session.grant.sample == without:
+            continue
         sites = _unmeasured(view, session.grant.sample)
         probes += [view.probe(screened[-1], view.sites[s]) for s in sites[::2] if screened]
     return probes

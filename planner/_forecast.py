@@ -23,9 +23,9 @@ class Spread(Record):
     @classmethod
     def of(cls, values: Sequence[float | None]) -> Spread:
         """Quantiles of values, of which None is larger than any."""
-        finite = [np.inf if v is None else v for v in values]
+        ordered = sorted(np.inf if v is None else v for v in values)
         ends = ((1.0 - INTERVAL) / 2.0, 0.5, (1.0 + INTERVAL) / 2.0)
-        found = np.quantile(finite, ends, method="inverted_cdf")
+        found = (_quantile(ordered, p) for p in ends)
         low, middle, high = (float(v) if np.isfinite(v) else None for v in found)
         return cls(low=low, median=middle, high=high)
 
@@ -33,6 +33,17 @@ class Spread(Record):
         """Whether a value lies between the ends, both included."""
         number, low, high = (np.inf if v is None else v for v in (value, self.low, self.high))
         return bool(low <= number <= high)
+
+
+def _quantile(ordered: Sequence[float], p: float) -> float:
+    """The quantile below which one more value of the same kind lies with chance ``p``
+    (Weibull 1939: rank p (n + 1)), between neighbours by straight line.
+    """
+    rank = min(max(p * (len(ordered) + 1) - 1, 0.0), len(ordered) - 1.0)
+    below, above = ordered[int(np.floor(rank))], ordered[int(np.ceil(rank))]
+    if below == above:
+        return below
+    return below + (rank - np.floor(rank)) * (above - below)
 
 
 class Forecast(Record):

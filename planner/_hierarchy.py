@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import final
 
 from ..workflow import Decision, Goal, Recommendation, State, Workflow
@@ -51,10 +52,13 @@ class HierarchicalPlanner:
     def decide(self, state: State) -> Decision:
         view = self.view(state)
         for session_id in state.open_sessions():
-            decision = self._session.decide(state, session_id, view)
+            decision = self._session.decide(state, session_id, view, partial(self._elsewhere, view))
             if decision is not None:
                 return decision
         return self._campaign.decide(state, view)
+
+    def _elsewhere(self, view: View, sample: str) -> float:
+        return self._campaign.rate_elsewhere(view, sample)
 
     def recommend(self, state: State) -> Recommendation:
         return recommend_from(self.view(state), self._goal)

@@ -1,11 +1,13 @@
 """The session tier: one sample on one instrument, where to look next, and when to give it back.
 
 The session looks at the same worlds as the campaign, at its own sites only. It ends when its next
-step is worth less per credit than the reservation rate that came with its grant.
+step is worth less per credit than the reservation rate that came with its grant, and than what is
+offered elsewhere by then: what was learned since may have made that worth less.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from typing import final
 
@@ -28,8 +30,14 @@ class SessionTier:
     def __init__(self, goal: Goal) -> None:
         self.goal = goal
 
-    def decide(self, state: State, session_id: str, view: View) -> Decision | None:
-        """The session's next action, its end, or None while one of its actions is running."""
+    def decide(
+        self, state: State, session_id: str, view: View, elsewhere: Callable[[str], float]
+    ) -> Decision | None:
+        """The session's next action, its end, or None while one of its actions is running.
+
+        ``elsewhere`` tells the rate that is offered now outside of the session's sample; it is
+        asked only before the session would end.
+        """
         session = state.sessions[session_id]
         if any(i.action.session == session_id for i in state.running.values()):
             return None
@@ -43,16 +51,22 @@ class SessionTier:
         rate = session.grant.reservation_rate
         if state.now_h > session.opened_h + session.grant.hours:
             return close(state, session_id, "the granted hours are over", options)
-        worthwhile = [o for o in options if o.index >= rate and o.value > 0.0]
-        if not worthwhile:
-            worthwhile = self._together(view, options, rate)
+        worthwhile = self._worthwhile(view, options, rate)
+        if not worthwhile and options and options[0].value > 0.0:
+            rate = min(rate, elsewhere(sample.id))
+            worthwhile = self._worthwhile(view, options, rate)
         for option in worthwhile:
             action = self._action(state, session_id, option.step, option.target)
             if state.affordable(state.commitment(action), session_id):
                 if state.free_worker(option.step, option.target) is None:
                     return None
-                return self._act(state, view, session_id, option, options, action)
+                return self._act(state, view, session_id, option, options, action, rate)
         return close(state, session_id, self._why(state, session_id, options, rate), options)
+
+    def _worthwhile(self, view: View, options: list[Option], rate: float) -> list[Option]:
+        """What is worth its price by a rate, alone or else together."""
+        alone = [o for o in options if o.index >= rate and o.value > 0.0]
+        return alone or self._together(view, options, rate)
 
     def _can_start(self, state: State, decision: Decision) -> bool:
         action = decision.actions[0]
@@ -93,9 +107,9 @@ class SessionTier:
         option: Option,
         options: list[Option],
         action: Action,
+        rate: float,
     ) -> Decision:
         others = [o for o in options if o is not option]
-        rate = state.sessions[session_id].grant.reservation_rate
         unit = goal_unit(state, self.goal)
         return Decision(
             number=state.decisions,

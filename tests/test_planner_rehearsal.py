@@ -219,7 +219,7 @@ def test_luck_belongs_to_the_place_and_not_to_the_order() -> None:
 
 def test_prices_and_failures_are_those_seen_so_far() -> None:
     bench = Bench(DESIGNS, credits=500.0, hours=500.0)
-    target = Target(design={"x": 0.0, "y": 0.5})
+    where = {"x": 0.3, "y": 0.5}
     for k in range(24):
         target = Target(design={"x": k / 24, "y": 0.5})
         action = bench.begin("look", target)
@@ -230,11 +230,9 @@ def test_prices_and_failures_are_those_seen_so_far() -> None:
     for k in range(40):
         worker = WorldWorker(possible_world(bench.state, k), bench.state)
         costs.append(
-            worker.perform(
-                issued(bench.state, "look", design=target.design), bench.state
-            ).cost_credits
+            worker.perform(issued(bench.state, "look", design=where), bench.state).cost_credits
         )
-        seen = worker.perform(issued(bench.state, "test", design=target.design), bench.state)
+        seen = worker.perform(issued(bench.state, "test", design=where), bench.state)
         failed += seen.failure is not None
     assert 1.2 < np.median(costs) < 1.4
     assert failed > 25

@@ -15,6 +15,7 @@ from support_campaigns import (
 )
 
 from probewise.planner import HierarchicalPlanner
+from probewise.planner._campaign_tier import CampaignTier
 from probewise.workflow import (
     Action,
     Decided,
@@ -123,12 +124,33 @@ def test_a_session_looks_while_that_is_worth_its_rate() -> None:
     assert "rough" in decision.expected and decision.expected["rough"].std > 0.0
 
 
-def test_a_session_ends_when_its_next_step_is_worth_less_than_its_rate() -> None:
+def test_a_session_ends_when_its_next_step_is_worth_less_than_its_rate(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(CampaignTier, "rate_elsewhere", lambda *_: 1e6)
     decision = in_session(rate=1e6).decide()
     assert (decision.kind, decision.session) == ("close", "q")
     assert "less than the reservation rate" in decision.reason
     assert "credits go back" in decision.reason
     assert decision.alternatives and decision.alternatives[0].index < 1e6
+
+
+def test_a_session_goes_on_when_what_is_offered_elsewhere_has_become_worth_less() -> None:
+    decision = in_session(rate=1e6).decide()
+    assert (decision.kind, decision.actions[0].step) == ("act", "look")
+
+
+def test_what_the_same_sample_offers_later_is_no_rival_to_its_session() -> None:
+    """The test of a site waits for what looking at the site tells."""
+    play = Play()
+    play.do("grow", play.until("grow").actions[0].target)
+    decision = play.until("load")
+    view = play.planner.view(play.state)
+    own = [o for o in CampaignTier(GOAL).options(view) if o.sample == "S001" and o.kind == "site"]
+    assert decision.grant is not None and own
+    assert decision.grant.reservation_rate == pytest.approx(
+        CampaignTier(GOAL).rate_elsewhere(view, "S001")
+    )
 
 
 def test_a_session_ends_with_its_money_or_its_hours() -> None:
@@ -155,7 +177,8 @@ def test_a_session_has_one_action_at_a_time_and_the_campaign_goes_on() -> None:
     assert following.tier == "campaign" and following.session in {None, "session-002"}
 
 
-def test_a_closed_session_frees_its_sample() -> None:
+def test_a_closed_session_frees_its_sample(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(CampaignTier, "rate_elsewhere", lambda *_: 1e6)
     play = in_session(rate=1e6)
     sample = next(iter(play.state.inventory.samples.values()))
     assert sample.mounted_on == "load"
