@@ -63,7 +63,7 @@ def theirs(problem: Problem, choose: Choose, seed: int) -> tuple[Array, Array]:
 
 
 def sobol(problem: Problem, seed: int) -> tuple[Array, Array]:
-    x = qmc.Sobol(problem.dim, seed=seed).random(problem.budget)
+    x = qmc.Sobol(problem.dim, seed=seed).random(problem.budget)  # pyright: ignore[reportCallIssue]
     return x, problem.values(x)
 
 
@@ -104,7 +104,7 @@ def _kept(values: Array, limits: Any) -> NDArray[np.bool_]:
 def region(problem: Problem, method: str, seed: int) -> dict[str, Any]:
     """Share of the space that is misjudged: by the same model for all, and by the planner's own."""
     limits = problem.more["limits"]
-    places = qmc.Sobol(problem.dim, seed=99).random(4096)
+    places = qmc.Sobol(problem.dim, seed=99).random(4096)  # pyright: ignore[reportCallIssue]
     truth = _kept(problem.values(places), limits)
     own = None
     if method == "probewise":
@@ -131,7 +131,7 @@ def explore(problem: Problem, method: str, seed: int) -> dict[str, Any]:
     """Root-mean-square error over the space, in units of the function's spread: of the same model
     for all, and of the planner's own.
     """
-    places = qmc.Sobol(problem.dim, seed=99).random(4096)
+    places = qmc.Sobol(problem.dim, seed=99).random(4096)  # pyright: ignore[reportCallIssue]
     truth = problem.values(places)[:, 0]
     own = None
     if method == "probewise":
@@ -165,8 +165,9 @@ def discriminate(truth: str, method: str, seed: int) -> dict[str, Any]:
     planner = Planner(flow, goal, Budget(credits=2 * _TESTS), seed=seed, capacity=1)
     rng = np.random.default_rng([seed, 5])
     noise = np.random.default_rng([seed, 6]).standard_normal(_TESTS) * _NOISE
-    places = {"spread": qmc.Sobol(1, seed=seed).random(32)[:, 0], "random": rng.random(32)}
+    places = {"spread": qmc.Sobol(1, seed=seed).random(32)[:, 0], "random": rng.random(32)}  # pyright: ignore[reportCallIssue]
     xs, ys, trace = [], [], []
+    actions = []
     while len(trace) < _TESTS:
         number = len(trace)
         if method == "probewise":
