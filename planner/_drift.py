@@ -3,7 +3,7 @@
 The kernel is Matérn 5/2 in the controls times Matérn 3/2 in time: what was measured fades at the
 rate at which the optimum is seen to move. Bogunovic, Scarlett & Cevher 2016 let it fade as
 exp(-|t - t'| / memory), the path of a random walk; an instrument that warms or relaxes drifts
-smoothly, and the smoother kernel follows it better (docs/goals.md has both).
+smoothly.
 """
 
 from __future__ import annotations

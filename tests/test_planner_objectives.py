@@ -94,7 +94,7 @@ LIMITS = {
 @TINY
 @given(st.floats(-3, 3), st.floats(-3, 3), st.floats(0, 0.999))
 def test_the_bivariate_normal_is_scipys(h: float, k: float, r: float) -> None:
-    want = multivariate_normal.cdf([h, k], mean=np.zeros(2), cov=np.array([[1, r], [r, 1]]))
+    want = multivariate_normal.cdf([h, k], mean=np.zeros(2), cov=np.array([[1, r], [r, 1]]))  # pyright: ignore[reportArgumentType]
     arrays = (np.array(h), np.array(k), np.array(r))
     assert float(bivariate_normal(*arrays)) == pytest.approx(float(want), abs=2e-5)
     assert float(same_side(arrays[0], arrays[2])) == pytest.approx(

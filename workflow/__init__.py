@@ -2,6 +2,7 @@
 
 from ._action import Action, ActionState, ArrayRef, Commitment, Target
 from ._autonomy import Autonomy, Mode, Rule
+from ._claims import NONE_OF_THEM, Hypothesis, Limit
 from ._clock import Clock, RealClock, VirtualClock
 from ._decision import Alternative, Decision, FrontPoint, Grant, Recommendation
 from ._errors import (
@@ -31,14 +32,11 @@ from ._events import (
 )
 from ._formula import Formula
 from ._goal import (
-    NONE_OF_THEM,
     Budget,
     Discriminate,
     Explore,
     FeasibleRegion,
     Goal,
-    Hypothesis,
-    Limit,
     LocateBoundary,
     Maximize,
     Pareto,

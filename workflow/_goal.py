@@ -12,10 +12,10 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
+from ._claims import NONE_OF_THEM, Hypothesis, Limit
 from ._errors import SpecError
 from ._formula import Formula
 from ._model import Name, NonNegative, Record
-from ._quantity import Prior
 
 
 class Maximize(Record):
@@ -109,26 +109,6 @@ class Pareto(Record):
         return tuple(1.0 if sense == "maximize" else -1.0 for sense in self.aims.values())
 
 
-class Limit(Record):
-    """A quantity must lie above a value, below one, or between the two."""
-
-    quantity: Name
-    above: float | None = None
-    below: float | None = None
-
-    @model_validator(mode="after")
-    def _some_room(self) -> Limit:
-        both = self.above is not None and self.below is not None
-        if (self.above is None and self.below is None) or (both and self.above >= self.below):  # type: ignore[operator]
-            raise SpecError(
-                f"limit on {self.quantity!r}",
-                f"above={self.above}, below={self.below}",
-                "one of them, or above < below",
-                "mend the limit",
-            )
-        return self
-
-
 class FeasibleRegion(Record):
     """Learn where in the space all ``limits`` are kept: lower the share that is misjudged."""
 
@@ -155,55 +135,6 @@ class FeasibleRegion(Record):
     @property
     def quantities(self) -> tuple[str, ...]:
         return tuple(limit.quantity for limit in self.limits)
-
-
-class Hypothesis(Record):
-    """A claim about a quantity as a function of the design.
-
-    Attributes
-    ----------
-    prior
-        Weight before any data, relative to the other hypotheses'.
-    predicts
-        The quantity in which a theory step gives this hypothesis' prediction.
-    formula
-        Or a known function of the variables of the space and of ``parameters``.
-    parameters
-        What is believed of the formula's parameters before any data.
-    tolerance
-        Standard deviation of a smooth departure that the hypothesis survives, in the unit of the
-        quantity: what it is known to leave out.
-    """
-
-    name: Name
-    prior: float = Field(default=1.0, gt=0)
-    predicts: Name | None = None
-    formula: Formula | None = None
-    parameters: dict[Name, Prior] = {}
-    tolerance: NonNegative = 0.0
-
-    @model_validator(mode="after")
-    def _one_prediction(self) -> Hypothesis:
-        if (self.predicts is None) == (self.formula is None):
-            raise SpecError(
-                f"hypothesis {self.name!r}",
-                f"predicts={self.predicts!r}, formula={self.formula!r}",
-                "exactly one of the two",
-                "name the quantity that a theory step predicts, or give a formula",
-            )
-        stray = set(self.parameters) - set(self.formula.names if self.formula else ())
-        if stray:
-            raise SpecError(
-                f"hypothesis {self.name!r}",
-                f"parameters {sorted(stray)} that no formula uses",
-                "parameters of its formula",
-                "use them in the formula or remove them",
-            )
-        return self
-
-
-NONE_OF_THEM = "none-of-them"
-"""The name of the hypothesis that no other holds."""
 
 
 class Discriminate(Record):
