@@ -9,6 +9,7 @@ from ._example import example_job
 from ._guardian import Guardian, LimitsGuardian
 from ._inline import InlineRuntime
 from ._memory import MemoryStore
+from ._offers import expected_offers
 from ._ray import RayRuntime
 from ._registry import RegisteredWorker, make_truth, make_worker, worker_types
 from ._runtime import Runtime
@@ -28,6 +29,7 @@ __all__ = [
     "connect",
     "disconnect",
     "example_job",
+    "expected_offers",
     "make_truth",
     "make_worker",
     "map_tasks",

@@ -168,6 +168,7 @@ def _observe(worker: Worker, job: Job) -> Any:
             credits=job.step.cost_credits.cap(n),
             hours=job.step.latency_h.cap(n),
             samples=int(job.step.makes is not None),
+            dose_e_per_A2=job.step.dose_e_per_A2.cap(n) if job.step.exposes else 0.0,
         ),
     )
     return Seat("checked", worker, store).perform(issued, job.step)

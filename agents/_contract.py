@@ -63,7 +63,7 @@ def _faults(outcome: object, step: Step) -> Iterator[str]:
 
 
 def _side_faults(outcome: Outcome) -> Iterator[str]:
-    for name in ("cost_credits", "duration_h"):
+    for name in ("cost_credits", "duration_h", "dose_e_per_A2"):
         price: Any = getattr(outcome, name)
         if price is None:
             continue

@@ -128,6 +128,7 @@ def _without_results(outcome: object, failure: Failure) -> Outcome:
     return Outcome(
         cost_credits=outcome.cost_credits,
         duration_h=outcome.duration_h,
+        dose_e_per_A2=outcome.dose_e_per_A2,
         failure=failure,
         notes=outcome.notes,
     )

@@ -8,6 +8,9 @@ theory); any other failure is charged the step's typical cost, since the instrum
 Without a stated duration a replayable worker is taken to have needed the step's typical time, so
 that a campaign on the virtual clock repeats exactly; any other worker, the time that was measured.
 
+The dose is what the outcome states, else the step's typical one; nothing where nothing was done,
+and all that was committed where the worker cannot say any more.
+
 Nothing is ever charged beyond the commitment; the rest is noted as ``overcharge_credits``. An
 outcome that states a duration beyond the commitment ends there, as a ``timeout``.
 """
@@ -57,6 +60,7 @@ def settle(
         "action_id": issued.action.id,
         "worker": issued.worker,
         "cost_credits": cost,
+        "dose_e_per_A2": _dose(issued, step, outcome),
         "queued_h": start_h,
         "start_h": start_h,
         "end_h": start_h + _duration(issued, step, worker, outcome, elapsed_h),
@@ -117,6 +121,21 @@ def _charge(
         cost = step.cost_credits.typical(n)
     limit = issued.commitment.credits
     return min(cost, limit), cost - limit if cost > limit + _SLACK else 0.0
+
+
+def _dose(issued: Issued, step: Step, outcome: Outcome) -> float:
+    """The dose that the target got; where nobody says, the step's typical one, unless nothing was
+    done, and where nobody can know, all that was committed.
+    """
+    limit, failure = issued.commitment.dose_e_per_A2, outcome.failure
+    if outcome.dose_e_per_A2 is not None:
+        return min(float(outcome.dose_e_per_A2), limit)
+    if failure is not None and failure.kind in _NOTHING_DONE:
+        return 0.0
+    if failure is not None and failure.kind in {"uncertain", "crashed", "timeout"}:
+        return limit
+    n = len(issued.action.target.positions) or 1
+    return min(step.dose_e_per_A2.typical(n), limit) if step.exposes else 0.0
 
 
 def _duration(

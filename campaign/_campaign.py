@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal, final
 
@@ -20,7 +21,7 @@ from ..agents import (
     make_truth,
     worker_types,
 )
-from ..planner import make_policy
+from ..planner import Rehearsed, make_policy
 from ..workflow import (
     Event,
     Policy,
@@ -36,8 +37,10 @@ from ..workflow import (
     VirtualClock,
 )
 from ._journal import Journal, replay
+from ._judge import judged
 from ._load_spec import load_spec
 from ._loop import Loop, Write, offers_by_capability
+from ._play import play_on_ray
 from ._run_folder import RunFolder, write_atomically
 from ._spec import CampaignSpec, spec_from_dict
 from ._store import Hdf5Store
@@ -87,6 +90,8 @@ class Campaign:
         self.spec = spec
         self.state: State = spec.initial_state()
         self.policy: Policy = make_policy(spec.policy, spec.workflow, spec.goal)
+        if runtime == "ray" and isinstance(self.policy, Rehearsed):
+            self.policy.play = partial(play_on_ray, address=address)
         self.tracking_problem: str | None = None
         self._runtime_name: RuntimeName = runtime
         self._address = address
@@ -243,7 +248,7 @@ class Campaign:
         """The recommendation so far held against the truth."""
         truth = self.truth()
         recommendation = self.state.recommendation
-        return None if truth is None or recommendation is None else truth.score(recommendation)
+        return None if truth is None or recommendation is None else judged(truth, recommendation)
 
     def result(self) -> Result:
         """Summary and recommendation so far."""

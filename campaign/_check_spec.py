@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ..planner import make_policy
-from ..workflow import BudgetError, LocateBoundary, Maximize, SpecError, Step, Target
+from ..workflow import BudgetError, Maximize, SpecError, Step, Target, Tune
 from ._spec import CampaignSpec
 
 
@@ -17,10 +17,14 @@ def check_spec(spec: CampaignSpec) -> None:
     make_policy(spec.policy, spec.workflow, spec.goal)
     _check_goal(spec)
     state = spec.initial_state()
-    final = spec.workflow.producer(spec.goal.quantity)
     specimen = next(iter(spec.specimens), "?new")
     target = Target(sample=specimen, site=0)
-    chain = spec.workflow.open_steps(final, target, state.inventory)
+    links: dict[str, Step] = {}
+    for quantity in spec.goal.quantities:
+        final = spec.workflow.producer(quantity)
+        found = spec.workflow.open_steps(final, target, state.inventory)
+        links |= {s.name: s for s in found}
+    chain = tuple(links.values())
     maker = next((s for s in chain if s.makes is not None), None)
     needs_sample = any(s.acts_on in {"sample", "site", "positions"} for s in chain)
     if needs_sample and maker is None and not spec.specimens:
@@ -34,14 +38,15 @@ def check_spec(spec: CampaignSpec) -> None:
 
 
 def _check_goal(spec: CampaignSpec) -> None:
-    """Whether the goal's variable, or its only specimen, is there."""
-    goal, names = spec.goal, spec.workflow.space.names
-    if isinstance(goal, LocateBoundary) and goal.variable not in names:
-        raise SpecError(
+    """Whether the only specimen of a goal over positions is there, and tuning has an end."""
+    goal = spec.goal
+    budget = spec.budget
+    if isinstance(goal, Tune) and budget.hours is None and budget.credits is None:
+        raise BudgetError(
             f"campaign {spec.name!r}",
-            f"a boundary along {goal.variable!r}",
-            f"one of the variables {list(names)}",
-            "correct goal.variable",
+            "an instrument to be tuned without an end",
+            "budget.hours, or budget.credits where every step costs some",
+            "say how many hours the instrument is to be kept good",
         )
     sites = [s.sites for s in spec.specimens.values()]
     if isinstance(goal, Maximize) and goal.over == "positions" and sites != [1]:
@@ -60,10 +65,13 @@ def _check_budget(spec: CampaignSpec, chain: tuple[Step, ...]) -> None:
     limits = (
         ("credits", spec.budget.credits, [s.cost_credits for s in chain]),
         ("hours", spec.budget.hours, [s.latency_h for s in chain]),
+        ("dose_e_per_A2", spec.budget.dose_e_per_A2, [s.dose_e_per_A2 for s in chain]),
     )
     for unit, limit, amounts in limits:
         typical = sum(a.typical(n) for a, (_, n) in zip(amounts, sizes, strict=True))
         last = amounts[-1].cap(sizes[-1][1]) - amounts[-1].typical(sizes[-1][1])
+        if unit == "dose_e_per_A2":  # planned at its caps
+            typical, last = sum(a.cap(n) for a, (_, n) in zip(amounts, sizes, strict=True)), 0.0
         if limit is not None and typical + last > limit:
             raise BudgetError(
                 f"campaign {spec.name!r}",

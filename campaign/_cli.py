@@ -11,6 +11,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from ..planner import Playthrough, Rehearsed, forecasts
 from ..workflow import Decided, SpecError
 from ._campaign import Campaign
 from ._cli_agents import agents_app
@@ -18,6 +19,15 @@ from ._cli_errors import complaining
 from ._compare import Comparison, compare, comparison_table, write_records
 from ._explain import explain
 from ._finish import finish, rewrite_report
+from ._forecast import (
+    forecast_record,
+    forecast_table,
+    outlook,
+    play,
+    starting_state,
+    state_of_run,
+    write_forecast,
+)
 from ._journal import Journal
 from ._live import LiveView
 from ._load_spec import built_in_names, load_spec
@@ -46,7 +56,7 @@ Source = Annotated[
 Seed = Annotated[int | None, typer.Option(help="Seed of all random choices.", min=0)]
 Data = Annotated[Path | None, typer.Option(help="Recording for replay campaigns.")]
 GoalKind = Annotated[
-    str | None, typer.Option(help="Another goal: maximize, explore or locate_boundary.")
+    str | None, typer.Option(help="Another goal of the campaign, by its name under goals.")
 ]
 Credits = Annotated[float | None, typer.Option(help="Another budget in credits.", min=0)]
 Hours = Annotated[float | None, typer.Option(help="Another budget in hours.", min=0)]
@@ -125,6 +135,23 @@ def _refuse_beside_resume(given: list[str]) -> None:
         )
 
 
+def _refuse_beside_run(given: list[str]) -> None:
+    """A run in its middle is forecast as it stands.
+
+    Raises
+    ------
+    SpecError
+        If anything else is asked for.
+    """
+    if given:
+        raise SpecError(
+            "forecast",
+            f"a run folder and {', '.join(given)}",
+            "--worlds, --policies, --json, --parallel and --address with a run folder",
+            "leave the others out, or forecast a campaign file",
+        )
+
+
 def _watch(campaign: Campaign, folder: Path) -> None:
     """Run with a live view, then write what a run leaves."""
     console = Console()
@@ -150,7 +177,9 @@ def _watch(campaign: Campaign, folder: Path) -> None:
 @app.command("compare")
 def compare_policies(
     source: Source,
-    policies: Annotated[str | None, typer.Option(help="Comma-separated [all].")] = None,
+    policies: Annotated[
+        str | None, typer.Option(help="Comma-separated [all but 'rehearsed'].")
+    ] = None,
     seeds: Annotated[str, typer.Option(help="Such as 0-9 or 1,3,5.")] = "0-9",
     json_file: Annotated[
         Path | None, typer.Option("--json", help="One JSON record per policy and seed.")
@@ -164,7 +193,7 @@ def compare_policies(
     """Compare policies on the truth of a campaign's twins, in parallel on Ray."""
     with complaining():
         spec = load_spec(source or "", data=data, goal=goal, budget=_budget(credits, hours))
-        names = [n.strip() for n in policies.split(",")] if policies else list(policies_of(spec))
+        names = [n.strip() for n in policies.split(",")] if policies else _compared(spec)
         records: list[Comparison] = []
         console = Console()
         for record in compare(spec, names, seed_list(seeds), parallel):
@@ -181,6 +210,57 @@ def compare_policies(
         if json_file is not None:
             write_records(records, json_file)
         console.print(comparison_table(records))
+
+
+@app.command("forecast")
+def forecast_campaign(
+    source: Annotated[
+        str, typer.Argument(help="A YAML file, a built-in campaign, or the folder of a run.")
+    ],
+    worlds: Annotated[int, typer.Option(help="Possible worlds to rehearse in.", min=1)] = 40,
+    policies: Annotated[str | None, typer.Option(help="Comma-separated [all].")] = None,
+    json_file: Annotated[Path | None, typer.Option("--json", help="The forecast as JSON.")] = None,
+    parallel: Annotated[
+        int, typer.Option(help="Rehearsals at once, on Ray; 0 for this process alone.", min=0)
+    ] = 2,
+    address: Annotated[str | None, typer.Option(help="Ray cluster [a local one].")] = None,
+    seed: Seed = None,
+    data: Data = None,
+    goal: GoalKind = None,
+    credits: Credits = None,
+    hours: Hours = None,
+) -> None:
+    """Cost and time to the goal, with a spread, before the start or in mid-campaign."""
+    with complaining():
+        if Path(source).is_dir():
+            given = {
+                "--seed": seed, "--data": data, "--goal": goal, "--credits": credits,
+                "--hours": hours,
+            }  # fmt: skip
+            _refuse_beside_run([n for n, v in given.items() if v is not None])
+            spec, state = state_of_run(source)
+        else:
+            spec = load_spec(
+                source, seed=seed, data=data, goal=goal, budget=_budget(credits, hours)
+            )
+            state = starting_state(spec)
+        names = [n.strip() for n in policies.split(",")] if policies else None
+        console = Console()
+        with console.status("rehearsing") as status:
+            played: list[Playthrough] = []
+            for one in play(state, names, worlds, parallel, address):
+                played.append(one)
+                status.update(f"rehearsed {len(played)} times")
+        found = forecasts(played)
+        console.print(forecast_table(spec, state, found))
+        console.print(outlook(spec, found), highlight=False)
+        if json_file is not None:
+            write_forecast(json_file, forecast_record(spec, state, found))
+
+
+def _compared(spec: CampaignSpec) -> list[str]:
+    """All policies but the one that rehearses the others, which takes many times as long."""
+    return [n for n in policies_of(spec) if n != Rehearsed.name]
 
 
 def seed_list(text: str) -> list[int]:

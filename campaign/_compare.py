@@ -11,12 +11,10 @@ import numpy as np
 from rich.table import Table
 
 from ..agents import map_tasks
+from ..planner import TARGET
 from ..workflow import Assessed, Event, Record, Score, SpecError, Truth
 from ._campaign import Campaign, truth_of
 from ._spec import CampaignSpec, policies_of, spec_from_dict
-
-TARGET = 0.95
-"""Share of the achievable gain that counts as reached."""
 
 
 class Comparison(Record):

@@ -9,7 +9,17 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.patches import Patch
 
-from ..workflow import Explore, LocateBoundary, Maximize, Recommendation, State
+from ..workflow import (
+    Discriminate,
+    Explore,
+    FeasibleRegion,
+    LocateBoundary,
+    Maximize,
+    Pareto,
+    Recommendation,
+    State,
+    Tune,
+)
 from ._figures import Picture, as_source, new_figure, styled
 from ._history import History
 from ._palette import ACCENT, ALARM, LEVEL_COLORS, QUIET
@@ -67,10 +77,18 @@ def answer_label(found: Recommendation) -> str:
     """What a recommendation's estimate is, as an axis label."""
     quantity = axis_label(found.goal.quantity, found.unit)
     match found.goal:
+        case Pareto():
+            return axis_label("hypervolume of the front", found.unit)
+        case FeasibleRegion():
+            return "feasible share of the space"
+        case Discriminate():
+            return "probability of the leading hypothesis"
+        case Tune():
+            return f"{quantity} at the best controls now"
         case Maximize():
             return f"best {quantity}"
         case Explore():
-            return f"mean deviation of {quantity}"
+            return f"root-mean-square deviation of {quantity}"
         case LocateBoundary():
             return f"boundary in {axis_label(found.goal.variable, found.unit)}"
 

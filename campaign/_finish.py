@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -9,11 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..agents import worker_types
-from ..planner import belief_from, relevant_quantities
-from ..workflow import Design, Event, Score, State
+from ..planner import belief_from, left_on_the_table, looked_at, relevant_quantities
+from ..workflow import Decided, Design, Event, Score, State
 from ._campaign import Campaign, spec_of_run, truth_of
 from ._figures import BeliefView
 from ._journal import Journal, replay
+from ._judge import judged
 from ._report import write_report
 from ._run_folder import RunFolder
 from ._spec import CampaignSpec
@@ -23,6 +25,7 @@ from ._summary import summarize, write_summary
 def finish(campaign: Campaign, folder: Path) -> tuple[dict[str, Any], Path]:
     """Write ``summary.json`` and ``report.html`` and complete the tracking."""
     summary = campaign.result().summary
+    summary |= _leftover(campaign.state, campaign.seen)
     with RunFolder.open(folder) as run:
         write_summary(run.summary_path, summary)
         report = _report(folder, list(campaign.seen), campaign.state, summary, campaign.spec)
@@ -44,7 +47,15 @@ def rewrite_report(folder: str | Path) -> Path:
             events = list(journal.events())
         state = replay(spec.initial_state(), events)
         summary = summarize(events, state, score_of(spec, state), 0.0)
+        summary |= _leftover(state, events)
         return _report(Path(folder), events, state, summary, spec)
+
+
+def _leftover(state: State, events: Sequence[Event]) -> dict[str, Any]:
+    """What was left on the table, for the summary."""
+    decisions = [e.decision for e in events if isinstance(e, Decided)]
+    found = left_on_the_table(state, decisions)
+    return {"left_on_the_table": found and found.model_dump(mode="json")}
 
 
 def score_of(spec: CampaignSpec, state: State) -> Score | None:
@@ -52,7 +63,7 @@ def score_of(spec: CampaignSpec, state: State) -> Score | None:
     truth = truth_of(spec)
     if truth is None or state.recommendation is None:
         return None
-    return truth.score(state.recommendation)
+    return judged(truth, state.recommendation)
 
 
 def _report(
@@ -71,7 +82,7 @@ def belief_view(state: State) -> BeliefView | None:
     if found is None or not space.dim or set(found.design) != set(space.names):
         return None
     quantity = state.goal.quantity
-    belief = belief_from(state, relevant_quantities(state.workflow, quantity))
+    belief = belief_from(state, relevant_quantities(state.workflow, *looked_at(state.goal)))
 
     def predict(designs: list[Design]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         x = space.encode(designs)

@@ -20,11 +20,10 @@ from ._palette import LEVEL_COLORS
 from ._wording import (
     LEVEL_TITLES,
     amount,
+    answer_text,
     decision_text,
-    design_text,
     goal_text,
     hours_text,
-    with_error,
 )
 
 _REFRESH_PER_S = 4.0
@@ -133,10 +132,7 @@ def _snapshot(state: State, decision: Decision | None) -> _Snapshot:
     best = "nothing yet"
     found = state.recommendation
     if found is not None:
-        where = design_text(found.design)
-        if found.position is not None:
-            where = f"row {found.position[0]}, column {found.position[1]}"
-        best = with_error(found.estimate, found.unit) + (f" at {where}" if where else "")
+        best = answer_text(found)
     return _Snapshot(
         goal=goal_text(state.goal),
         now_h=state.now_h,
@@ -160,6 +156,9 @@ def _bars(state: State) -> tuple[tuple[str, float, float | None, str], ...]:
     ]
     if state.budget.samples is not None:
         rows.append(("samples", float(state.samples_begun), float(state.budget.samples), ""))
+    largest = state.largest_dose
+    if largest is not None:
+        rows.append(("e/Å² on one site", largest[0], state.budget.dose_e_per_A2, ""))
     return tuple(rows)
 
 

@@ -129,7 +129,7 @@ class Loop:
         ``ahead`` is the state with the earlier actions of the same decision already running.
         """
         if not ahead.affordable(commitment, self._open(action)):
-            reason = f"commitment of {commitment.credits:.4g} credits breaks a hard limit"
+            reason = _too_much(ahead, commitment)
             return Refused(hour=hour, action_id=action.id, by="budget", reason=reason)
         verdict = self._runtime.review(action, step, commitment)
         if verdict.allowed:
@@ -208,6 +208,7 @@ class Loop:
                 action_id=issued.action.id,
                 worker=issued.worker,
                 cost_credits=issued.commitment.credits,
+                dose_e_per_A2=issued.commitment.dose_e_per_A2,
                 queued_h=issued.hour,
                 start_h=issued.hour,
                 end_h=max(self._clock.now_h(), issued.hour),
@@ -218,6 +219,17 @@ class Loop:
                 ),
             )
             yield from self._record(Observed(hour=self._clock.now_h(), observation=observation))
+
+
+def _too_much(state: State, commitment: Commitment) -> str:
+    """Which hard limit a commitment would break, in words."""
+    place, dose = commitment.exposed, commitment.dose_e_per_A2
+    if place is not None and not state.bears_dose(place, dose):
+        return (
+            f"commitment of {dose:.4g} e/Å² breaks the limit of {state.budget.dose_e_per_A2:.4g}: "
+            f"{state.dose_at(place):.4g} were given before"
+        )
+    return f"commitment of {commitment.credits:.4g} credits breaks a hard limit"
 
 
 def dead_end(state: State) -> str | None:

@@ -11,9 +11,11 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from ..workflow import Estimate, Event, Started, State
 from ._figures import BeliefView, Picture
 from ._history import History
+from ._report_answer import answer_tables
 from ._report_tables import decision_rows, failure_rows, quality_rows, session_rows
 from ._run_folder import write_atomically
-from ._wording import amount, design_text, goal_text, hours_text, percent, with_error
+from ._summary import dose_text, leftover_rows
+from ._wording import amount, answer_label, design_text, goal_text, hours_text, percent, with_error
 
 
 def write_report(
@@ -61,6 +63,7 @@ def write_report(
         facts=_facts(state, summary),
         pictures=pictures,
         tables=[
+            *answer_tables(state),
             session_rows(state),
             decision_rows(history, folder.name),
             failure_rows(history),
@@ -145,13 +148,10 @@ def _answer(state: State) -> dict[str, str]:
     where = design_text(found.design)
     if found.position is not None:
         where = f"row {found.position[0]}, column {found.position[1]}"
-    label = {
-        "maximize": f"Best {found.goal.quantity}, as believed",
-        "explore": f"Mean standard deviation left in {found.goal.quantity}",
-        "locate_boundary": f"Boundary of {found.goal.quantity}, as believed",
-    }[found.goal.kind]
+    if found.goal.kind in {"pareto", "feasible_region", "discriminate"}:
+        where = ""
     return {
-        "label": label,
+        "label": answer_label(found),
         "value": with_error(found.estimate, found.unit),
         "where": f"at {where}" if where else "",
     }
@@ -168,6 +168,8 @@ def _facts(state: State, summary: Mapping[str, Any]) -> list[dict[str, str]]:
     facts.append(("campaign hours", f"{amount(summary['elapsed_h'])}{of(budget.hours)}"))
     if state.samples_begun:
         facts.append(("samples made", f"{state.samples_begun}{of(budget.samples)}"))
+    if summary.get("largest_dose") is not None:
+        facts.append(("largest dose of a site", dose_text(summary["largest_dose"])))
     facts.append(("decisions", f"{summary['decisions']}"))
     facts.append(("actions", f"{sum(summary['actions_by_level'].values())}"))
     facts.append(("failures", f"{summary.get('failures', 0)}"))
@@ -180,4 +182,6 @@ def _facts(state: State, summary: Mapping[str, Any]) -> list[dict[str, str]]:
         )
     if summary.get("gain") is not None:
         facts.append(("of what effort can gain", percent(summary["gain"])))
+    if summary.get("left_on_the_table"):
+        facts += leftover_rows(summary)
     return [{"label": label, "value": value} for label, value in facts]

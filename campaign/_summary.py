@@ -11,10 +11,18 @@ from typing import Any
 from pydantic import TypeAdapter
 from rich.table import Table
 
-from ..workflow import Estimate, Event, Goal, Level, Recommendation, Score, State
+from ..workflow import Estimate, Event, Goal, Level, Recommendation, Score, State, Target
 from ._history import History
 from ._run_folder import write_atomically
-from ._wording import amount, design_text, goal_text, hours_text, with_error
+from ._wording import (
+    amount,
+    answer_label,
+    design_text,
+    goal_text,
+    hours_text,
+    pretty_unit,
+    with_error,
+)
 
 _GOAL: TypeAdapter[Goal] = TypeAdapter(Goal)
 
@@ -28,6 +36,7 @@ def summarize(
     that is from the best there is, and ``gain`` the same as a fraction (1 is the best, 0 a typical
     design); all three are None where the truth is not known. ``actions_by_step`` and
     ``actions_by_level`` count actions given to workers; ``failures`` those that came back as one.
+    ``largest_dose`` is the most that any site got, in electrons per square ångström, and where.
     """
     history = History.of(events, state.workflow)
     by_level = Counter(job.level for job in history.jobs)
@@ -44,6 +53,7 @@ def summarize(
         "gain": None if score is None else score.gain,
         "cost_credits": state.spent_credits,
         "elapsed_h": state.now_h,
+        "largest_dose": _largest_dose(state),
         "decisions": state.decisions,
         "actions_by_step": dict(Counter(job.action.step for job in history.jobs)),
         "actions_by_level": {str(int(n)): by_level.get(int(n), 0) for n in Level},
@@ -51,6 +61,17 @@ def summarize(
         "stop_reason": state.stopped,
         "wall_s": wall_s,
     }
+
+
+def _largest_dose(state: State) -> dict[str, Any] | None:
+    """The largest dose of any site or design, and where; None where nothing was exposed."""
+    found = state.largest_dose
+    if found is None:
+        return None
+    dose, (sample, site, values) = found
+    names = state.workflow.space.names
+    where = Target(design=dict(zip(names, values, strict=False)), sample=sample or None, site=site)
+    return {"e_per_A2": dose, "limit": state.budget.dose_e_per_A2, "at": where.label}
 
 
 def write_summary(path: str | Path, summary: Mapping[str, Any]) -> None:
@@ -73,15 +94,30 @@ def summary_table(summary: Mapping[str, Any], title: str = "") -> Table:
     return table
 
 
+def _answer_rows(found: Recommendation) -> list[tuple[str, str]]:
+    """The answer: one place, a front, or what is left of the hypotheses."""
+    rows = [("best found", with_error(found.estimate, found.unit))]
+    if found.goal.kind in {"pareto", "feasible_region", "discriminate"}:
+        rows = [(answer_label(found), with_error(found.estimate, found.unit))]
+        for point in found.front:
+            values = ", ".join(f"{q} {with_error(e)}" for q, e in point.estimates.items())
+            rows.append(("on the front", f"{values} at {design_text(point.design)}"))
+        for name, chance in found.probabilities.items():
+            fallen = ", falsified" if name in found.falsified else ""
+            rows.append((f"hypothesis {name}", f"{chance:.3g}{fallen}"))
+        return rows
+    if found.design:
+        rows.append(("at", design_text(found.design)))
+    if found.position is not None:
+        rows.append(("at", f"row {found.position[0]}, column {found.position[1]}"))
+    return rows
+
+
 def _rows(summary: Mapping[str, Any]) -> list[tuple[str, str]]:
     rows = [("goal", goal_text(_GOAL.validate_python(summary["goal"])))]
     if summary["recommendation"]:
         found = Recommendation.model_validate(summary["recommendation"])
-        rows.append(("best found", with_error(found.estimate, found.unit)))
-        if found.design:
-            rows.append(("at", design_text(found.design)))
-        if found.position is not None:
-            rows.append(("at", f"row {found.position[0]}, column {found.position[1]}"))
+        rows += _answer_rows(found)
         if summary["best_true"] is not None:
             truth = with_error(Estimate(value=summary["best_true"]), found.unit)
             short = with_error(Estimate(value=summary["regret"]), found.unit)
@@ -99,13 +135,42 @@ def _rows(summary: Mapping[str, Any]) -> list[tuple[str, str]]:
             "spent",
             f"{amount(summary['cost_credits'])} credits in {hours_text(summary['elapsed_h'])}",
         ),
+        *_dose_rows(summary),
         ("decisions", f"{summary['decisions']}"),
         ("actions", f"{sum(summary['actions_by_level'].values())} ({levels or 'none'})"),
     ]
     if summary.get("failures"):
         rows.append(("failures", f"{summary['failures']}"))
+    if summary.get("left_on_the_table"):
+        rows += leftover_rows(summary)
     rows.append(
         ("ended because", summary["stop_reason"] or "it was interrupted; resume it to go on")
     )
     rows.append(("computed in", f"{amount(summary['wall_s'])} s"))
+    return rows
+
+
+def _dose_rows(summary: Mapping[str, Any]) -> list[tuple[str, str]]:
+    dose = summary.get("largest_dose")
+    return [] if dose is None else [("largest dose", dose_text(dose))]
+
+
+def dose_text(dose: Mapping[str, Any]) -> str:
+    """``12 of 30 e/Å² on S001 pad 2``."""
+    limit = "" if dose["limit"] is None else f" of {amount(dose['limit'])}"
+    return f"{amount(dose['e_per_A2'])}{limit} e/Å² on {dose['at']}"
+
+
+def leftover_rows(summary: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """What was left on the table, as believed: how much, and what would have come next."""
+    left, found = summary["left_on_the_table"], summary["recommendation"]
+    unit = pretty_unit(found["unit"])
+    low, high = (amount(left["spread"][end]) for end in ("low", "high"))
+    text = f"{amount(left['expected'])} ({low}–{high}) {unit}".strip()
+    rows = [("still to be gained", f"{text}, as believed")]
+    option = left["option"]
+    if option is not None:
+        gain = f"{amount(option['value'])} {unit}".strip()
+        price = f"{amount(option['price_credits'])} credits"
+        rows.append(("next would have been", f"{option['label']}: {gain} for {price}"))
     return rows

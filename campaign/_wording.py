@@ -5,7 +5,17 @@ from __future__ import annotations
 from functools import cache
 from math import floor, isfinite, log10
 
-from ..workflow import Decision, Design, Estimate, Goal, Level, SpecError, parse_unit
+from ..workflow import (
+    Decision,
+    Design,
+    Estimate,
+    Goal,
+    Level,
+    Limit,
+    Recommendation,
+    SpecError,
+    parse_unit,
+)
 
 LEVEL_TITLES: dict[int, str] = {
     Level.THEORY: "theory",
@@ -92,6 +102,64 @@ def goal_text(goal: Goal) -> str:
                 f"locate where {goal.quantity} drops below {goal.level:g} of its maximum"
                 f" along {goal.variable}"
             )
+        case "pareto":
+            aims = ", ".join(f"{sense} {name}" for name, sense in goal.aims.items())
+            return f"Pareto front: {aims}"
+        case "feasible_region":
+            return f"learn where {' and '.join(limit_text(n) for n in goal.limits)}"
+        case "discriminate":
+            names = ", ".join(h.name for h in goal.hypotheses)
+            none = " or none of them" if goal.none_prior > 0 else ""
+            return f"find out which holds of {goal.quantity}: {names}{none}"
+        case "tune":
+            return f"keep {goal.quantity} high while the optimum drifts"
+
+
+def limit_text(limit: Limit) -> str:
+    """``20 <= grain <= 30`` for a limit with two sides."""
+    low = "" if limit.above is None else f"{limit.above:g} ≤ "
+    high = "" if limit.below is None else f" ≤ {limit.below:g}"
+    return f"{low}{limit.quantity}{high}"
+
+
+def answer_label(found: Recommendation) -> str:
+    """What the estimate of a recommendation is."""
+    quantity = found.goal.quantity
+    match found.goal.kind:
+        case "maximize":
+            return f"Best {quantity}, as believed"
+        case "explore":
+            return f"Root-mean-square deviation left in {quantity}"
+        case "locate_boundary":
+            return f"Boundary of {quantity}, as believed"
+        case "pareto":
+            return f"Hypervolume of the front of {len(found.front)} designs, as believed"
+        case "feasible_region":
+            return "Share of the space that keeps all limits, as believed"
+        case "discriminate":
+            leader = next(iter(found.probabilities), "no hypothesis")
+            return f"Probability of {leader}"
+        case "tune":
+            return f"{quantity} at the best controls now, as believed"
+
+
+def answer_text(found: Recommendation) -> str:
+    """The answer in a line: the estimate, where it is, and what else belongs to it."""
+    text = with_error(found.estimate, found.unit)
+    match found.goal.kind:
+        case "pareto":
+            return f"hypervolume {text}, {len(found.front)} designs on the front"
+        case "feasible_region":
+            return f"{text} of the space is feasible"
+        case "discriminate":
+            fallen = f"; falsified: {', '.join(found.falsified)}" if found.falsified else ""
+            rest = ", ".join(f"{name} {p:.2g}" for name, p in found.probabilities.items())
+            return f"{rest}{fallen}" if rest else text
+        case _:
+            where = design_text(found.design)
+            if found.position is not None:
+                where = f"row {found.position[0]}, column {found.position[1]}"
+            return f"{text} at {where}" if where else text
 
 
 def decision_text(decision: Decision) -> str:

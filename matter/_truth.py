@@ -13,6 +13,7 @@ from scipy.optimize import minimize
 from ..workflow import (
     Design,
     Explore,
+    FeasibleRegion,
     LocateBoundary,
     Maximize,
     Recommendation,
@@ -71,13 +72,13 @@ class SmBfoTruth:
         Raises
         ------
         SpecError
-            If the goal is not about the switchable polarization of designs.
+            If the goal is not about the switchable polarization of designs alone.
         DesignSpaceError
             If the recommended design is not in the space.
         """
         goal = recommendation.goal
         known = landscape(self._world)
-        if goal.quantity != QUANTITY or getattr(goal, "over", "designs") != "designs":
+        if set(goal.quantities) != {QUANTITY} or getattr(goal, "over", "designs") != "designs":
             raise SpecError(
                 "truth 'sm-bfo'",
                 f"goal {goal.kind!r} on {goal.quantity!r}",
@@ -93,6 +94,25 @@ class SmBfoTruth:
                 return Score(true_value=recommendation.estimate.value, best=0.0, baseline=known.std)
             case LocateBoundary():
                 return self._boundary(goal, recommendation)
+            case FeasibleRegion():
+                return self._share(goal, recommendation)
+            case _:
+                raise SpecError(
+                    "truth 'sm-bfo'",
+                    f"goal {goal.kind!r}",
+                    "maximize, explore, locate_boundary or feasible_region",
+                    "score this campaign without a truth",
+                )
+
+    def _share(self, goal: FeasibleRegion, recommendation: Recommendation) -> Score:
+        """The feasible share of the space; who knows nothing says a half."""
+        value = self.polarization(SPACE.sobol(_SEARCH, seed=0))
+        inside = np.ones(len(value), dtype=bool)
+        for limit in goal.limits:
+            inside &= value >= (-np.inf if limit.above is None else limit.above)
+            inside &= value <= (np.inf if limit.below is None else limit.below)
+        share = float(inside.mean())
+        return Score(true_value=recommendation.estimate.value, best=share, baseline=0.5)
 
     def _boundary(self, goal: LocateBoundary, recommendation: Recommendation) -> Score:
         """The line runs through the recommended design; where it names nothing, the optimum."""

@@ -4,37 +4,70 @@ output.
 
 from ._baselines import FixedWorkflow, RandomSearch, SingleSource
 from ._belief import Belief
-from ._evidence import belief_from, relevant_quantities
+from ._evidence import belief_from, looked_at, relevant_quantities
+from ._forecast import Forecast, Spread, forecasts
 from ._hierarchy import HierarchicalPlanner
+from ._leftover import Leftover, left_on_the_table
+from ._make_policy import make_policy, policy_names
+from ._network_planner import NetworkPlanner, NetworkSettings
 from ._planner import Planner
-from ._policies import make_policy, policy_names
 from ._position_search import PositionSearch
 from ._positions import PositionBelief
 from ._prices import Price, Prices
+from ._rehearsal import (
+    TARGET,
+    Contender,
+    Playthrough,
+    RehearsalTask,
+    contenders,
+    possible_worlds,
+    rehearse,
+    tasks_for,
+)
+from ._rehearsed import Rehearsed
+from ._settings import PlannerSettings
 from ._view import View, make_view, recommend_from
 from ._worlds import Best, Certainty, Objective, Probe, Worlds
 
 __all__ = [
+    "TARGET",
     "Belief",
     "Best",
     "Certainty",
+    "Contender",
     "FixedWorkflow",
+    "Forecast",
     "HierarchicalPlanner",
+    "Leftover",
+    "NetworkPlanner",
+    "NetworkSettings",
     "Objective",
     "Planner",
+    "PlannerSettings",
+    "Playthrough",
     "PositionBelief",
     "PositionSearch",
     "Price",
     "Prices",
     "Probe",
     "RandomSearch",
+    "RehearsalTask",
+    "Rehearsed",
     "SingleSource",
+    "Spread",
     "View",
     "Worlds",
     "belief_from",
+    "contenders",
+    "forecasts",
+    "left_on_the_table",
+    "looked_at",
     "make_policy",
     "make_view",
     "policy_names",
+    "possible_worlds",
     "recommend_from",
+    "rehearse",
     "relevant_quantities",
+    "tasks_for",
 ]

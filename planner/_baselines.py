@@ -24,6 +24,7 @@ from ..workflow import (
 from ._evidence import consumed
 from ._planner_for import planner_for
 from ._scripted import Scripted
+from ._settings import PlannerSettings
 
 
 @final
@@ -107,9 +108,12 @@ class SingleSource:
 
     name = "single-source"
 
-    def __init__(self, workflow: Workflow, goal: Goal) -> None:
+    def __init__(
+        self, workflow: Workflow, goal: Goal, settings: PlannerSettings | None = None
+    ) -> None:
         self._start = _SpaceFilling(workflow, goal)
-        self._search = planner_for(workflow, goal, consumed(workflow, goal.quantity))
+        seen = consumed(workflow, *goal.quantities)
+        self._search = planner_for(workflow, goal, seen, settings)
 
     def decide(self, state: State) -> Decision:
         if state.sessions:  # the start opens none: the search has begun

@@ -19,12 +19,14 @@ from scipy.interpolate import RegularGridInterpolator
 
 from ..workflow import Grid, Workflow
 from ._gp import Matrix, Process, Vector, default_kernel, fit_kernel
+from ._kernels import quick_kernel
 from ._node import Data, Node, refit_count, regress
 from ._worlds import Worlds
 
 WORLDS = 384
 _SOURCE_FACTOR, _SOURCE_FACTOR_STD = 0.9, 0.3
 _MIN_VARIANCE = 1e-6
+_QUICK_FEATURES = 192
 
 
 @final
@@ -37,11 +39,14 @@ class Belief:
         quantities: Sequence[str],
         data: dict[str, Data],
         grids: dict[str, Grid],
+        quick: bool = False,
     ) -> None:
         self.workflow = workflow
         self.quantities = tuple(q for q in workflow.scalars if q in quantities)
         self.data = data
         self.grids = grids
+        self._fit_kernel = quick_kernel if quick else fit_kernel
+        self._features = _QUICK_FEATURES if quick else None
         self._nodes: dict[str, Node] = {}
 
     # -- structure --------------------------------------------------------------------------------
@@ -124,7 +129,7 @@ class Belief:
         h = np.column_stack([np.ones(len(y)), *[inputs[r] for r in regressors]])
         x = np.column_stack([data.x[:, controls], *[inputs[p] for p in parents]])
         sourced = any(r not in parents for r in regressors)
-        variance = 1.0 - _SOURCE_FACTOR**2 if sourced else 1.0
+        variance = self.prior_variance(sourced)
         prior_mean = np.array([0.0, *[0.0 if r in parents else _SOURCE_FACTOR for r in regressors]])
         prior_std = np.array(
             [0.3, *[1.0 if r in parents else _SOURCE_FACTOR_STD for r in regressors]]
@@ -133,12 +138,17 @@ class Belief:
         due = refit_count(len(y))
         if due >= 4:
             beta, _ = regress(kernel, x[:due], y[:due], noise[:due], h[:due], prior_mean, prior_std)
-            kernel = fit_kernel(x[:due], y[:due] - h[:due] @ beta, noise[:due], variance)
+            kernel = self._fit_kernel(x[:due], y[:due] - h[:due] @ beta, noise[:due], variance)
         beta, cov = regress(kernel, x, y, noise, h, prior_mean, prior_std)
         process = Process(kernel, x, noise)
         return Node(
             quantity, location, scale, controls, parents, regressors, beta, cov, process, y, h
         )
+
+    @staticmethod
+    def prior_variance(sourced: bool) -> float:
+        """Of a process in standard units: all, or what a cheaper source of it leaves."""
+        return 1.0 - _SOURCE_FACTOR**2 if sourced else 1.0
 
     def _parent_values(
         self, quantity: str, data: Data, regressors: tuple[str, ...]
@@ -171,9 +181,17 @@ class Belief:
         return node.location + node.scale * (h @ node.beta + process)
 
     def worlds(
-        self, pool: Matrix, goal: str, seed: int, open: NDArray[np.bool_] | None = None
+        self,
+        pool: Matrix,
+        goal: str,
+        seed: int,
+        open: NDArray[np.bool_] | None = None,
+        count: int | None = None,
     ) -> Worlds:
-        """Draw :data:`WORLDS` joint worlds over pool points (M, dim) in the unit cube."""
+        """Draw ``count`` (:data:`WORLDS`) joint worlds over pool points (M, dim) in the unit
+        cube.
+        """
+        count = count or WORLDS
         sizes = {q: len(self.data[q].y) for q in self.quantities if q in self.data}
         everywhere = np.concatenate([pool, *[self.data[q].x for q in sizes]])
         starts = dict(zip(sizes, len(pool) + np.cumsum([0, *sizes.values()][:-1]), strict=False))
@@ -184,10 +202,10 @@ class Belief:
             rng = np.random.default_rng([seed, number])
             if self.is_theory(quantity) and quantity in self.grids:
                 values = self.theory_members(quantity, everywhere)
-                members = np.tile(np.arange(WORLDS // 2) % len(values), 2)
+                members = np.tile(np.arange(count // 2) % len(values), 2)
                 drawn[quantity] = values[members]
             else:
-                drawn[quantity] = self._draw(quantity, everywhere, drawn, rows, rng)
+                drawn[quantity] = self._draw(quantity, everywhere, drawn, rows, rng, count)
         values = {q: v[:, : len(pool)] for q, v in drawn.items()}
         mask = np.ones(len(pool), dtype=bool) if open is None else open
         return Worlds(pool, values, goal, mask, members)
@@ -199,21 +217,22 @@ class Belief:
         drawn: dict[str, Matrix],
         rows: dict[str, slice],
         rng: np.random.Generator,
+        count: int,
     ) -> Matrix:
         node = self.node(quantity)
         standard = {}
         for name in node.regressors:
             location, scale = self.scale_of(name)
             standard[name] = (drawn[name] - location) / scale
-        half = WORLDS // 2
+        half = count // 2
         root = np.linalg.cholesky(node.beta_cov + 1e-12 * np.eye(len(node.beta)))
         kick = rng.standard_normal((half, len(node.beta))) @ root.T
         beta = node.beta + np.concatenate([kick, -kick])
         trend = beta[:, :1] + sum(
             (beta[:, i + 1 : i + 2] * standard[r] for i, r in enumerate(node.regressors)),
-            start=np.zeros((WORLDS, len(x))),
+            start=np.zeros((count, len(x))),
         )
-        residuals = np.zeros((WORLDS, 0))
+        residuals = np.zeros((count, 0))
         if len(node.y):
             fitted = trend[:, rows[quantity]]
             if node.parents:
@@ -221,7 +240,7 @@ class Belief:
             residuals = node.y - fitted
         z = x[:, node.controls]
         if node.parents:
-            wide = np.broadcast_to(z, (WORLDS, *z.shape))
+            wide = np.broadcast_to(z, (count, *z.shape))
             z = np.concatenate([wide, *[standard[p][..., None] for p in node.parents]], axis=-1)
-        paths = node.process.paths(z, residuals, rng)
+        paths = node.process.paths(z, residuals, rng, self._features)
         return node.location + node.scale * (trend + paths)

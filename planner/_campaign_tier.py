@@ -8,15 +8,14 @@ from typing import final
 from ..workflow import Decision, Goal, Grant, State
 from ._build import build_action
 from ._design_options import design_options
+from ._objective_scale import Unscaled
 from ._options import Option, session_quantities
+from ._prices import Price
 from ._sample_options import library_options, session_options, site_options
+from ._step_options import step_options
 from ._theory_options import theory_options
 from ._view import Site, View, confirming, goal_unit
 from ._worlds import Probe
-
-_GRANT_MARGIN = 1.6
-"""A session's cap over the expected price of measuring every site of its sample once."""
-
 
 _TELLING = 0.05
 """A confirmation must lower the recommended value's standard deviation by this share at least."""
@@ -35,7 +34,8 @@ class CampaignTier:
         options = self.options(view)
         options.sort(key=lambda o: -o.index)
         alternatives = options[:6]
-        worthwhile = [o for o in options if self._worth_it(o)]
+        unscaled = isinstance(view.objective, Unscaled)
+        worthwhile = [o for o in options if self._worth_it(o) or (unscaled and o.value > 0.0)]
         if not worthwhile:
             worthwhile = self._confirmations(view)
             alternatives = worthwhile[:6] or alternatives
@@ -64,7 +64,7 @@ class CampaignTier:
             *session_options(view, pending),
             *site_options(view, self._test_quantities(view), self._free_sites(view)),
             *theory_options(view),
-            *design_options(view),
+            *(step_options(view, pending) or design_options(view)),
         ]
 
     def _confirmations(self, view: View) -> list[Option]:
@@ -181,13 +181,17 @@ class CampaignTier:
             rate = max(rate, 1.0 / self.goal.worth_credits)
         limit = state.budget.hours
         reach = option.reach or option.price
-        hours = reach.hours * _GRANT_MARGIN
+        margin = view.settings.grant_margin
+        hours = reach.hours * margin
+        free = state.free_credits - state.granted_credits
+        if view.settings.cost_blind:  # who does not see prices cannot cap by them
+            reach, hours = Price(free / margin), 1e6
         return Grant(
             session=session,
             sample=option.sample or "",
             credits=min(
-                max(reach.credits * _GRANT_MARGIN, option.step.cost_credits.cap()),
-                state.free_credits - state.granted_credits,
+                max(reach.credits * margin, option.step.cost_credits.cap()),
+                free,
             ),
             hours=hours if limit is None else min(hours, limit - state.now_h),
             reservation_rate=rate,

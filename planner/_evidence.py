@@ -6,14 +6,31 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from ..workflow import Design, Estimate, Grid, Place, State, Workflow, place_of
+from ..workflow import (
+    Design,
+    Discriminate,
+    Estimate,
+    Goal,
+    Grid,
+    Place,
+    State,
+    Step,
+    Workflow,
+    place_of,
+)
 from ._belief import Belief
 from ._node import Data
 
 
-def relevant_quantities(workflow: Workflow, goal: str) -> tuple[str, ...]:
-    """The goal's quantity with all that it depends on: consumed scalars and cheaper sources."""
-    wanted = {goal}
+def looked_at(goal: Goal) -> tuple[str, ...]:
+    """Quantities that a goal asks for, and what theories predict of its hypotheses."""
+    more = goal.predictions if isinstance(goal, Discriminate) else ()
+    return tuple(dict.fromkeys((*goal.quantities, *more)))
+
+
+def relevant_quantities(workflow: Workflow, *goals: str) -> tuple[str, ...]:
+    """Quantities with all that they depend on: consumed scalars and cheaper sources."""
+    wanted = {*goals}
     for quantity in reversed(workflow.scalars):
         if quantity in wanted:
             wanted.update(workflow.parents(quantity))
@@ -21,14 +38,16 @@ def relevant_quantities(workflow: Workflow, goal: str) -> tuple[str, ...]:
     return tuple(q for q in workflow.scalars if q in wanted)
 
 
-def consumed(workflow: Workflow, quantity: str) -> tuple[str, ...]:
-    """The quantity with the scalars that it cannot be had without; no other source of it."""
-    parents = [q for p in workflow.parents(quantity) for q in consumed(workflow, p)]
-    return (*dict.fromkeys(parents), quantity)
+def consumed(workflow: Workflow, *quantities: str) -> tuple[str, ...]:
+    """Quantities with the scalars that they cannot be had without; no other source of them."""
+    found: dict[str, None] = {}
+    for quantity in quantities:
+        found |= dict.fromkeys((*consumed(workflow, *workflow.parents(quantity)), quantity))
+    return tuple(found)
 
 
-def belief_from(state: State, quantities: Sequence[str]) -> Belief:
-    """The belief about ``quantities`` after all observations of a state."""
+def belief_from(state: State, quantities: Sequence[str], quick: bool = False) -> Belief:
+    """The belief about ``quantities`` after all observations of a state; ``quick`` spares torch."""
     rows: dict[str, dict[object, tuple[Design, Estimate, dict[str, float]]]] = {
         q: {} for q in quantities
     }
@@ -65,4 +84,23 @@ def belief_from(state: State, quantities: Sequence[str]) -> Belief:
                 for p in state.workflow.parents(quantity)
             },
         )
-    return Belief(state.workflow, quantities, data, grids)
+    return Belief(state.workflow, quantities, data, grids, quick)
+
+
+def measurement_noise(belief: Belief, quantity: str) -> float:
+    """Standard deviation of the next measurement: what past ones said, else the step's own."""
+    step = belief.workflow.producer(quantity)
+    data = belief.data.get(quantity)
+    if data is not None and len(data.y):
+        return float(np.sqrt(np.median(data.noise)))
+    return float(step.noise.get(quantity, 0.0) / np.sqrt(_positions(belief.workflow, step)))
+
+
+def _positions(workflow: Workflow, step: Step) -> int:
+    """Positions behind one estimate of a step that reduces a positions step's arrays."""
+    counts = [
+        producer.batch
+        for port in step.consumes
+        if (producer := workflow.producer(port.name)).acts_on == "positions"
+    ]
+    return max(counts, default=1)

@@ -6,8 +6,9 @@ from typing import final
 
 from ..workflow import Decision, Goal, Recommendation, State, Workflow
 from ._campaign_tier import CampaignTier
-from ._evidence import relevant_quantities
+from ._evidence import looked_at, relevant_quantities
 from ._session_tier import SessionTier
+from ._settings import PlannerSettings
 from ._view import View, make_view, recommend_from
 
 
@@ -18,13 +19,17 @@ class HierarchicalPlanner:
     ``quantities`` restricts the belief (the single-source baseline sees the dear test alone).
     """
 
-    name = "planner"
-
     def __init__(
-        self, workflow: Workflow, goal: Goal, quantities: tuple[str, ...] | None = None
+        self,
+        workflow: Workflow,
+        goal: Goal,
+        quantities: tuple[str, ...] | None = None,
+        settings: PlannerSettings | None = None,
     ) -> None:
+        self.name = "cost-blind" if settings is not None and settings.cost_blind else "planner"
+        self._settings = settings
         self._goal = goal
-        self._quantities = quantities or relevant_quantities(workflow, goal.quantity)
+        self._quantities = quantities or relevant_quantities(workflow, *looked_at(goal))
         self._campaign = CampaignTier(goal)
         self._session = SessionTier(goal)
         self._cached: tuple[object, View] | None = None
@@ -40,7 +45,7 @@ class HierarchicalPlanner:
         refused = len(state.refused)
         key = (id(state), len(state.observations), tuple(state.inventory.samples), growing, refused)
         if self._cached is None or self._cached[0] != key:
-            self._cached = (key, make_view(state, self._goal, self._quantities))
+            self._cached = (key, make_view(state, self._goal, self._quantities, self._settings))
         return self._cached[1]
 
     def decide(self, state: State) -> Decision:

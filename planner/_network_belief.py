@@ -13,7 +13,7 @@ from typing import final
 import numpy as np
 from numpy.typing import NDArray
 
-from ..workflow import State
+from ..workflow import Action, Estimate, State, Workflow
 from ._network_fit import Fit, fit_group
 from ._network_graph import Learned, Network
 from ._network_kernel import LevelKernel, Levels, Matrix, Vector
@@ -45,6 +45,15 @@ def keys_of(x: Matrix, columns: tuple[int, ...]) -> list[Key]:
     return [row.tobytes() for row in rows]
 
 
+def set_inputs(action: Action, workflow: Workflow) -> dict[str, float]:
+    """What a settable step was asked to take for its parents; empty where it follows them."""
+    step = workflow.step(action.step)
+    if not step.settable:
+        return {}
+    names = {p.name for p in step.consumes}
+    return {k: float(v) for k, v in action.parameters.items() if k in names}
+
+
 def due_fit(n: int) -> int:
     """The number of data at the last scheduled fit: each up to 20, then every eighth more."""
     due = min(n, 20)
@@ -60,6 +69,7 @@ class _Table:
 
     rows: list[int] = field(default_factory=list)
     x: list[Vector] = field(default_factory=list)
+    given: list[dict[str, float]] = field(default_factory=list)
     y: list[float] = field(default_factory=list)
     noise: list[float] = field(default_factory=list)
 
@@ -106,19 +116,33 @@ class NetworkBelief:
         whole = keys_of(x, everything)
         columns = {n.quantity: keys_of(x, n.columns) for n in self.network.learned}
         for row, i in enumerate(on_design):
-            self.done.setdefault(actions[i].step, set()).add(whole[row])
+            given = set_inputs(actions[i], state.workflow)
+            if not given:
+                self.done.setdefault(actions[i].step, set()).add(whole[row])
             for quantity, estimate in good[i].values.items():
                 if quantity in names:
-                    self._note(quantity, row, x[row], columns[quantity][row], estimate)
+                    key = None if given else columns[quantity][row]
+                    self._note(quantity, row, x[row], key, estimate, given)
         self._designs = x
 
-    def _note(self, quantity: str, row: int, x: Vector, key: Key, estimate: object) -> None:
-        value, std = float(estimate.value), float(estimate.std)  # type: ignore[attr-defined]
+    def _note(
+        self,
+        quantity: str,
+        row: int,
+        x: Vector,
+        key: Key | None,
+        estimate: Estimate,
+        given: dict[str, float],
+    ) -> None:
+        value, std = estimate.value, estimate.std
         table = self._tables[quantity]
         table.rows.append(row)
         table.x.append(x)
+        table.given.append(given)
         table.y.append(value)
         table.noise.append(std**2)
+        if key is None:  # told at inputs that belong to no design
+            return
         total, weight = self.known[quantity].get(key, (0.0, 0.0))
         self.known[quantity][key] = (total + value, weight + 1.0)
 
@@ -152,7 +176,7 @@ class NetworkBelief:
 
     def noise(self, quantity: str) -> float:
         """Standard deviation of the next measurement: what past ones said, else the step's own."""
-        told = [v for v in self._tables[quantity].noise]
+        told = self._tables[quantity].noise
         if told:
             return float(np.sqrt(np.median(told)))
         return float(self.network.learn(quantity).step.noise.get(quantity, 0.0))
@@ -186,6 +210,9 @@ class NetworkBelief:
                 continue
             designs = np.array(table.x)
             parents = {p: self._parent_values(p, designs) for p in node.parents}
+            for row, given in enumerate(table.given):
+                for name, value in given.items():
+                    parents[name][row] = value
             scale = self.scales[quantity][1]
             x.append(self.inputs(node, designs, parents))
             y.append(self.standard(quantity, np.array(table.y)))
@@ -279,27 +306,55 @@ class NetworkBelief:
     # -- running ----------------------------------------------------------------------------------
 
     def _pending(self) -> None:
-        """Condition on what runs as if its believed values had been measured."""
+        """Condition on what runs as if its believed values had been measured, and on what follows.
+
+        A chain that was begun will be gone on with if it promises enough: beginning another one
+        beside it would tell the same.
+        """
         space = self.network.workflow.space
         issued = [i for i in self.state.running.values() if i.action.target.design]
         for item in issued:
             x = space.encode([item.action.target.design])
             key = keys_of(x, tuple(range(space.dim)))[0]
             self.running.setdefault(item.action.step, set()).add(key)
-            for port in self.network.workflow.step(item.action.step).produces:
-                if port.name in self.known:
-                    self._believe(port.name, x)
+            produced = {p.name for p in self.network.workflow.step(item.action.step).produces}
+            given = set_inputs(item.action, self.network.workflow)
+            for name in produced & set(self.known) if given else ():
+                at = {q: np.array([v]) for q, v in given.items()}
+                self._believed(self.network.learn(name), x, at, True)
+            if not given:
+                self._believe(produced, x)
 
-    def _believe(self, quantity: str, x: Matrix) -> None:
-        node = self.network.learn(quantity)
-        parents = {p: self._parent_values(p, x) for p in node.parents}
-        inputs = self.inputs(node, x, parents)
+    def _believe(self, produced: set[str], x: Matrix) -> None:
+        known = self.lookup(x)
+        values: dict[str, Vector] = {}
+        touched: set[str] = set()
+        for name, node in self.network.nodes.items():
+            moved = name in produced or any(p in touched for p in node.parents)
+            if not isinstance(node, Learned):
+                found = node.formula({p: values[p] for p in node.parents} | self.variables(x))
+                values[name] = np.broadcast_to(found, (1,))
+            elif not np.isnan(known[name][0]) and not moved:
+                values[name] = known[name]
+            else:
+                values[name] = self._believed(node, x, values, moved)
+            if moved:
+                touched.add(name)
+
+    def _believed(
+        self, node: Learned, x: Matrix, values: dict[str, Vector], condition: bool
+    ) -> Vector:
+        """The mean of a node at one design, given its parents; conditioned on if asked."""
+        inputs = self.inputs(node, x, {p: values[p] for p in node.parents})
         group = self.groups[node.group]
+        location, scale = self.scales[node.quantity]
         mean = group.moments(inputs, node.level).mean
-        noise = max((self.noise(quantity) / self.scales[quantity][1]) ** 2, _NOISE_FLOOR)
-        levels: Levels = np.array([node.level])
-        values = np.concatenate([group.y, mean])
-        self.groups[node.group] = group.with_data(inputs, levels, values, np.array([noise]))
+        if condition:
+            noise = max((self.noise(node.quantity) / scale) ** 2, _NOISE_FLOOR)
+            told = np.concatenate([group.y, mean])
+            levels: Levels = np.array([node.level])
+            self.groups[node.group] = group.with_data(inputs, levels, told, np.array([noise]))
+        return location + scale * mean
 
     def doubting(self) -> NetworkBelief | None:
         """The same belief with length scales as short as the data allow; None if that is no

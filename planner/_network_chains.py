@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import final
@@ -117,10 +116,10 @@ class Chains:
         step = self._place[self._network.learn(quantity).step.name]
         before = np.flatnonzero(self._needs[step])
         speaking = before[~self._silent[before]]
-        ready = ~self._open[:, speaking].any(1)
+        ready: Mask = ~np.any(self._open[:, speaking], axis=1)
         if not again:
             ready &= self._open[:, step]
-        ready &= ~self._busy[:, [*before, step]].any(1)
+        ready &= ~np.any(self._busy[:, [*before, step]], axis=1)
         mine = np.zeros((self._count, len(self.steps)), dtype=bool)
         mine[:, before] = self._open[:, before]
         mine[:, step] = True
@@ -129,7 +128,7 @@ class Chains:
         rest &= ~mine
         first = mine.argmax(1)
         costs = np.array([p.at(self._rate) for p in self._each])
-        everything = mine | rest
+        everything = (mine | rest).astype(np.float64)
         return Leg(
             ready,
             first,
@@ -138,6 +137,22 @@ class Chains:
             everything @ np.array([p.credits for p in self._each]),
             everything @ np.array([p.hours for p in self._each]),
         )
+
+    def settable(self, quantity: str) -> tuple[Mask, float]:
+        """Points (N,) at which a step can be asked for with its inputs set, and the price of that.
+
+        That is where they are not known, and nothing but other numbers has to come before.
+        """
+        step = self._place[self._network.learn(quantity).step.name]
+        before = np.flatnonzero(self._needs[step])
+        able = self.steps[step].settable and not self._silent[before].any()
+        blank = self._open[:, before].any(1) & ~self._busy[:, step]
+        cost = self._each[step].at(self._rate) + float(self._waits[step])
+        return (blank if able else np.zeros(self._count, dtype=bool)), cost
+
+    def alone(self, quantity: str) -> Price:
+        """Expected price of the one step that gives a quantity."""
+        return self._each[self._place[self._network.learn(quantity).step.name]]
 
     def price(self, quantity: str, row: int, whole: bool) -> Price:
         """Expected price of the steps up to a quantity at a point, or of the whole chain."""
@@ -150,7 +165,3 @@ class Chains:
             if self._open[row, i]:
                 total = total + self._each[i]
         return total
-
-
-def names_of(steps: Sequence[Step]) -> tuple[str, ...]:
-    return tuple(s.name for s in steps)

@@ -47,7 +47,8 @@ def prior_lengthscales(widths: Vector) -> Vector:
 class _Posterior:
     """Negative log posterior of the hyperparameters and its slope.
 
-    Parameters are logs of length scales (L, d), variances (L,), roughness (L,), then factors (L-1,).
+    Parameters are logs of length scales (L, d), variances (L,), roughness (L,); then factors
+    (L-1,).
     """
 
     def __init__(
@@ -91,7 +92,7 @@ class _Posterior:
             * (shares[:, m, None] * shares[None, :, m])
             for m in range(n)
         ]
-        covariance = sum(blocks[1:], start=blocks[0].copy())
+        covariance = np.sum(blocks, axis=0)
         covariance[np.diag_indices(size)] += self.noise + rough[self.levels]
         try:
             lower = cholesky(covariance, lower=True, check_finite=False)

@@ -228,6 +228,7 @@ def improvement(mean: Block, std: Block, best: float) -> Block:
     """Expected improvement over ``best`` of a normal quantity (Jones, Schonlau & Welch 1998)."""
     gap = mean - best
     safe = np.maximum(std, 1e-300)
-    u = np.clip(gap / safe, -38.0, 38.0)
+    with np.errstate(over="ignore"):
+        u = np.clip(gap / safe, -38.0, 38.0)
     value = gap * ndtr(u) + safe * np.exp(-0.5 * u**2) / np.sqrt(2.0 * np.pi)
     return np.where(std > 0.0, np.maximum(value, 0.0), np.maximum(gap, 0.0))

@@ -2,7 +2,7 @@
 
 *Knowledge gradient of partial evaluations* (Buathong et al. 2024, without its sampling): the end at
 x is a function g of one uncertain number, the quantity that would be measured, which is normal.
-With g = sum of a_j h_j in normalized Hermite polynomials, Mehler's formula gives what is believed of
+*Knowledge gradient of partial evaluations* (Buathong et al. 2024, without sampling): the end at
 the end after an outcome t: sum of a_j rho^j h_j(t), where rho is the correlation of the quantity at
 x with the measurement. The gain is the rise of its maximum over x, averaged over t.
 
@@ -25,11 +25,13 @@ from ._network_chains import Leg
 from ._network_forward import Block, Reach, balanced_draws, forward, improvement
 from ._network_kernel import Matrix, Vector
 
-OUTCOMES = 21
-_REACH = 4.2
+OUTCOMES = 23
+_REACH = 4.8
 ORDERS = 10
 _DRAWS = 8
 _SOURCE_DRAWS = 4
+_ROUNDING = 1e-8
+"""A share of the prior variance below which a posterior variance is rounding error."""
 
 T = np.linspace(-_REACH, _REACH, OUTCOMES)
 WEIGHTS = np.exp(-0.5 * T**2)
@@ -37,11 +39,14 @@ WEIGHTS /= WEIGHTS.sum()
 
 
 def _hermite() -> Matrix:
-    """Normalized probabilists' Hermite polynomials on the outcomes, shape (orders, outcomes)."""
-    rows = [np.ones_like(T), T.copy()]
-    for j in range(2, ORDERS):
-        rows.append((T * rows[-1] - np.sqrt(j - 1.0) * rows[-2]) / np.sqrt(j))
-    return np.array(rows)
+    """Normalized Hermite polynomials on the outcomes, shape (orders, outcomes).
+
+    Orthonormal under the weights themselves, so that no mean depends on the grid.
+    """
+    root = np.sqrt(WEIGHTS)
+    powers = np.polynomial.hermite_e.hermevander(T, ORDERS - 1) * root[:, None]
+    basis, corner = np.linalg.qr(powers)
+    return (basis * np.sign(np.diag(corner)) / root[:, None]).T
 
 
 HERMITE = _hermite()
@@ -132,7 +137,7 @@ class Gains:
     def one_step(self, quantity: str, rows: NDArray[np.int64]) -> Vector:
         """Knowledge gradient (C,) of measuring ``quantity`` at the points ``rows`` (C,).
 
-        All that the quantity consumes must be known there.
+        Where what it consumes is not known, it is set to its believed value.
         """
         belief = self.belief
         node = belief.network.learn(quantity)
@@ -142,12 +147,13 @@ class Gains:
         inputs = response.reach.inputs.get(on_path)
         if inputs is None:  # known everywhere
             return np.zeros(len(rows))
-        z = inputs[rows, 0, 0, :]
+        z = inputs[rows, 0].mean(1)
         process = belief.groups[node.group]
         scale = belief.scales[quantity][1]
         spread = process.moments(z, node.level).std
         noise = belief.noise(quantity) / scale
-        spread = np.sqrt(spread**2 + noise**2)
+        blur = _ROUNDING * process.kernel.prior_variance(node.level)
+        spread = np.sqrt(spread**2 + noise**2 + blur)
         draws = inputs[:, 0, :_SOURCE_DRAWS, :]
         flat = draws.reshape(-1, inputs.shape[-1])
         own = process.moments(flat, target.level).std
@@ -162,6 +168,18 @@ class Gains:
         powers *= response.series
         after = powers @ HERMITE
         return np.maximum(after.max(1) @ WEIGHTS - response.mean.max(), 0.0)
+
+    def set_values(self, quantity: str, row: int) -> dict[str, float]:
+        """Believed values of what a quantity consumes at a point, to be set there."""
+        belief = self.belief
+        node = belief.network.learn(quantity)
+        inputs = self.response(belief.network.tells_of(quantity)).reach.inputs
+        z = inputs[belief.network.tells_of(quantity)][row, 0].mean(0)[len(node.controls) :]
+        scales = [belief.scales.get(p, (0.0, 1.0)) for p in node.parents]
+        return {
+            p: float(location + scale * value)
+            for p, (location, scale), value in zip(node.parents, scales, z, strict=True)
+        }
 
     # -- chains -----------------------------------------------------------------------------------
 

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ..workflow import Design, Step
+from ..workflow import Step
 from ._network_belief import NetworkBelief
 from ._network_chains import Chains
 from ._network_gains import Gains
 from ._network_kernel import Matrix, Vector
-from ._network_pool import Pool, best_of, joined, screen, spread_rows, taken
+from ._network_pool import Pool, best_of, joined, screen, spread_rows
 from ._prices import Price, Prices
 
 _PROBES = 96
@@ -27,7 +27,8 @@ class Proposal:
     """A first step at a design: what it would gain for which price.
 
     ``value`` is in the goal's unit, ``cost`` in credits with hours priced in; ``whole`` tells
-    whether the value is that of the chain to the end or of ``quantity`` alone.
+    whether the value is that of the chain to the end or of ``quantity`` alone. ``given`` are inputs
+    that are set instead of made.
     """
 
     quantity: str
@@ -38,6 +39,7 @@ class Proposal:
     index: float
     price: Price
     whole: bool
+    given: dict[str, float] = field(default_factory=dict)
 
 
 def proposals(
@@ -69,9 +71,13 @@ class _Round:
         self.chains = Chains(belief, prices, pool.x, pool.known)
         self.gains = Gains(belief, pool.x, pool.known, seed % 2**31)
         self.found: dict[tuple[str, bool], tuple[Vector, Vector, Vector]] = {}
+        self.set_free: dict[str, tuple[Vector, Vector, float]] = {}
         for node in belief.network.learned:
             again = not belief.exact(node.quantity)
             leg = self.chains.leg(node.quantity, again)
+            blank, cost = self.chains.settable(node.quantity)
+            if blank.any() and estimates != "chain":
+                self._set_step(node.quantity, blank, cost)
             if not leg.ready.any():
                 continue
             affordable = self._affordable(leg.credits, leg.hours) & leg.ready
@@ -92,6 +98,18 @@ class _Round:
         if state.budget.hours is not None:
             keep &= state.now_h + hours <= state.budget.hours + 1e-9
         return keep
+
+    def _set_step(self, quantity: str, blank: NDArray[np.bool_], cost: float) -> None:
+        """Knowledge gradient of a step whose inputs are set to what they are believed to be."""
+        if not self._fresh(quantity):
+            return
+        rows = np.flatnonzero(blank)
+        if len(rows) > _PROBES:
+            order = rows[np.argsort(-self.pool.gain[rows], kind="stable")]
+            rows = np.concatenate([order[: _PROBES // 2], order[_PROBES // 2 :: 4]])[:_PROBES]
+        gain = np.zeros(len(self.pool.x))
+        gain[rows] = self.gains.one_step(quantity, rows)
+        self.set_free[quantity] = (gain / max(cost, 1e-12), gain, cost)
 
     def _one_step(self, quantity: str, ready: NDArray[np.bool_], now: Vector) -> None:
         pool = self.pool
@@ -130,6 +148,14 @@ class _Round:
                         whole,
                     )
                 )
+        for quantity, (rate, gain, cost) in self.set_free.items():
+            step = self.belief.network.learn(quantity).step
+            for row in rows[np.argsort(-rate[rows], kind="stable")[:12]]:
+                if rate[row] > 0.0:
+                    values = self.gains.set_values(quantity, int(row))
+                    price = self.chains.alone(quantity)
+                    at = (self.pool.x[row], float(gain[row]), cost, float(rate[row]), price)
+                    made.append(Proposal(quantity, step, *at, False, values))
         return made
 
 
@@ -158,11 +184,3 @@ def _near(belief: NetworkBelief, first: _Round, seed: int) -> Matrix:
         return np.zeros((0, space.dim))
     near = space.snap(np.concatenate(blocks))
     return near[space.allows(near)]
-
-
-def design_of(belief: NetworkBelief, x: Vector) -> Design:
-    """The design of a unit point."""
-    return belief.network.workflow.space.decode(x)[0]
-
-
-__all__ = ["Proposal", "design_of", "proposals", "taken"]

@@ -21,18 +21,19 @@ from ..workflow import (
 from ._build import build_action
 from ._network_belief import Memory, NetworkBelief, keys_of
 from ._network_forward import forward
-from ._network_graph import Network
+from ._network_graph import Learned, Network
 from ._network_kernel import Vector
 from ._network_options import Proposal, proposals
-from ._network_pool import Pool, joint_sample, make_pool
+from ._network_pool import Pool, joint_sample, make_pool, spread_designs
 from ._options import failed_too_often, refused_before
 from ._prices import Prices
+from ._threads import one_thread
 
 _START = 3
 _LOOKED_AT = 400
 _NOTHING = 1e-9
 _DOUBT_EVERY = 3
-_STALE = 0.005
+_STALE = 0.01
 """A share of the goal's scale that the rest of the budget must promise to gain."""
 _WARY = 2.0
 """How many times larger standard deviations are where the belief is doubted."""
@@ -48,11 +49,15 @@ class NetworkSettings:
     estimates
         ``both``, or one alone: ``gain`` (knowledge gradient) or ``chain`` (chain index).
     doubt
-        Whether every third decision is made with length scales as short as the data allow.
+        Whether every third decision is made with length scales as short as the data allow, and a
+        belief that promises nothing is doubted.
+    cost_blind
+        Whether every step counts as one credit, whatever it costs.
     """
 
     estimates: str = "both"
     doubt: bool = True
+    cost_blind: bool = False
 
 
 @final
@@ -63,8 +68,6 @@ class NetworkPlanner:
     dear test alone).
     """
 
-    name = "planner"
-
     def __init__(
         self,
         workflow: Workflow,
@@ -74,6 +77,7 @@ class NetworkPlanner:
     ) -> None:
         self._goal = goal
         self._settings = settings or NetworkSettings()
+        self.name = "cost-blind" if self._settings.cost_blind else "planner"
         self._network = Network(workflow, goal.quantity, goal.subject_to, quantities)
         self._memory = Memory()
         self._cached: tuple[object, NetworkBelief, Pool] | None = None
@@ -96,11 +100,15 @@ class NetworkPlanner:
 
     def decide(self, state: State) -> Decision:
         """The best affordable proposal whose worker is free; else wait, or stop with the reason."""
+        with one_thread():
+            return self._decide(state)
+
+    def _decide(self, state: State) -> Decision:
         belief, pool = self._look(state)
         start = self._start(state, belief)
         if start is not None:
             return start
-        prices = Prices(state)
+        prices = Prices(state, self._settings.cost_blind)
         doubted = None
         if self._settings.doubt and len(state.observations) % _DOUBT_EVERY == _DOUBT_EVERY - 1:
             doubted = belief.doubting()
@@ -112,15 +120,18 @@ class NetworkPlanner:
         if self._settings.doubt and self._is_stale(state, belief, found):
             wary = belief.inflated(_WARY)
             pool = make_pool(wary, self._seed(state))
-            found = proposals(wary, prices, pool, self._seed(state), self._settings.estimates)
+            doubts = proposals(wary, prices, pool, self._seed(state), self._settings.estimates)
+            if doubts and (len(state.observations) % 2 or doubts[0].cost < found[0].cost):
+                found = doubts
         return self._choose(state, found)
 
     def _is_stale(self, state: State, belief: NetworkBelief, found: list[Proposal]) -> bool:
         """Whether, by its own belief, the rest of the budget would gain next to nothing.
 
-        Then it is more likely that the belief is wrong; every second decision looks for that.
+        Then it is more likely that the belief is wrong. Every second decision looks for that, and
+        so does one that would pay more for its little gain.
         """
-        if not found or not np.isfinite(state.free_credits) or len(state.observations) % 2:
+        if not found or not np.isfinite(state.free_credits):
             return False
         scale = belief.scales.get(self._network.goal, (0.0, 1.0))[1]
         return found[0].index * state.free_credits < _STALE * scale
@@ -150,7 +161,7 @@ class NetworkPlanner:
         return Target(design=self._network.workflow.space.decode(x)[0])
 
     def _payable(self, state: State, p: Proposal, target: Target) -> bool:
-        action = build_action(state, p.step, target)
+        action = build_action(state, p.step, target, parameters=dict(p.given))
         limit = state.budget.hours
         return (
             state.affordable(state.commitment(action))
@@ -169,12 +180,13 @@ class NetworkPlanner:
         return Decision(
             number=state.decisions,
             kind="act",
-            actions=(build_action(state, p.step, target),),
+            actions=(build_action(state, p.step, target, parameters=dict(p.given)),),
             value=p.value,
             price_credits=p.cost,
             index=p.index,
-            reason=f"{p.step.name} at {target.label}: {what} {p.quantity} is expected to gain "
-            f"{p.value:.3g} {unit} for {p.cost:.3g} credits, {p.index:.2g} per credit{runner}",
+            reason=f"{p.step.name} at {target.label}{_as_set(p)}: {what} {p.quantity} "
+            f"is expected to gain {p.value:.3g} {unit} for {p.cost:.3g} credits, "
+            f"{p.index:.2g} per credit{runner}",
             alternatives=tuple(self._alternative(o) for o in others),
             expected=self._expected(state, p),
         )
@@ -194,14 +206,12 @@ class NetworkPlanner:
         x = p.x[None, :]
         known = belief.lookup(x)
         expected: dict[str, Estimate] = {}
+        known |= {q: np.array([v]) for q, v in p.given.items()}
         for node in self._network.learned:
-            if node.step.name != p.step.name or any(
-                q in known and np.isnan(known[q][0]) for q in node.parents
-            ):
+            values = [known.get(q, np.array([np.nan])) for q in node.parents]
+            if node.step.name != p.step.name or any(np.isnan(v[0]) for v in values):
                 continue
-            if any(q not in known for q in node.parents):
-                continue
-            inputs = belief.inputs(node, x, {q: known[q] for q in node.parents})
+            inputs = belief.inputs(node, x, dict(zip(node.parents, values, strict=True)))
             moments = belief.groups[node.group].moments(inputs, node.level)
             location, scale = belief.scales[node.quantity]
             expected[node.quantity] = Estimate(
@@ -246,8 +256,11 @@ class NetworkPlanner:
         if not wanting:
             return None
         fixed = space.pool()
-        designs = space.sobol(16, seed=state.seed) if fixed is None else fixed[: 16 * 64 : 64]
-        designs = designs[space.allows(designs)]
+        designs = (
+            spread_designs(space, 16, state.seed)
+            if fixed is None
+            else fixed[np.linspace(0, len(fixed) - 1, min(16, len(fixed))).astype(int)]
+        )
         for x in designs:
             for node in self._network.learned:
                 decision = self._begin(state, belief, node.quantity, x, wanting)
@@ -256,7 +269,7 @@ class NetworkPlanner:
         return None
 
     def _begin(
-        self, state: State, belief: NetworkBelief, quantity: str, x: Vector, wanting: list[object]
+        self, state: State, belief: NetworkBelief, quantity: str, x: Vector, wanting: list[Learned]
     ) -> Decision | None:
         node = self._network.learn(quantity)
         if node not in wanting:
@@ -302,6 +315,10 @@ class NetworkPlanner:
 
     def recommend(self, state: State) -> Recommendation:
         """The design with the largest believed value of the goal."""
+        with one_thread():
+            return self._recommend(state)
+
+    def _recommend(self, state: State) -> Recommendation:
         belief, pool = self._look(state)
         row = pool.best
         x = pool.x[row : row + 1]
@@ -316,3 +333,10 @@ class NetworkPlanner:
             estimate=Estimate(value=mean, std=std),
             unit=state.workflow.unit(self._goal.quantity),
         )
+
+
+def _as_set(p: Proposal) -> str:
+    """The inputs that are set instead of made, in words."""
+    if not p.given:
+        return ""
+    return " with " + ", ".join(f"{k} set to {v:.4g}" for k, v in p.given.items())

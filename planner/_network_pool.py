@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from scipy.optimize import minimize
 from scipy.special import ndtr
 
+from ..workflow import Space, SpecError
 from ._network_belief import NetworkBelief
 from ._network_forward import Reach, Sample, forward, improvement, wide_sample
 from ._network_graph import Learned
@@ -22,6 +23,7 @@ _MIXED = 192
 _LOOKED_AT = 1536
 _LISTED = 8192
 _NEIGHBOURS = 256
+_FINISHABLE = 48
 _CLIMB_DRAWS = 16
 _ITERATIONS = 14
 Known = dict[str, Vector]
@@ -56,14 +58,40 @@ def make_pool(belief: NetworkBelief, seed: int) -> Pool:
     if fixed is not None:
         return _from_candidates(belief, fixed, seed)
     measured = np.unique(belief.measured_designs(), axis=0)
-    wide = space.sobol(_WIDE, seed=seed % 2**31) if space.dim else np.zeros((1, 0))
-    blocks = [wide, measured, _mixed(belief, measured, rng)]
+    blocks = [spread_designs(space, _WIDE, seed), measured, _mixed(belief, measured, rng)]
     first = screen(belief, _allowed(belief, np.concatenate(blocks)), seed)
     near = _around(belief, first, rng)
     first = joined(first, screen(belief, _allowed(belief, near), seed, float(first.mean.max())))
     climbed = _allowed(belief, _climb_all(belief, first, seed))
     reached = screen(belief, climbed, seed, float(first.mean.max()))
-    return best_of(joined(first, reached), kept(belief) + len(climbed))
+    everything = joined(first, reached)
+    return best_of(everything, kept(belief) + len(climbed), _begun(belief, everything))
+
+
+def spread_designs(space: Space, count: int, seed: int) -> Matrix:
+    """Up to ``count`` space-filling designs (n, dim) that keep the space's constraints.
+
+    Raises
+    ------
+    SpecError
+        If there is none among thousands.
+    """
+    if not space.dim:
+        return np.zeros((1, 0))
+    for tried in (count, 64 * count):
+        x = space.sobol(tried, seed=seed % 2**31)
+        x = x[space.allows(x)][:count]
+        if len(x) >= min(count, 8):
+            return x
+    if len(x):
+        return x
+    raise SpecError(
+        "design space",
+        f"constraints {[c.expression for c in space.constraints]}, which none of {tried} designs "
+        "keeps",
+        "constraints that leave some of the space",
+        "loosen them, or list the designs there are as candidates",
+    )
 
 
 def _allowed(belief: NetworkBelief, x: Matrix) -> Matrix:
@@ -184,6 +212,15 @@ def best_of(pool: Pool, count: int, always: NDArray[np.int64] | None = None) -> 
     return taken(pool, rows)
 
 
+def _begun(belief: NetworkBelief, pool: Pool) -> NDArray[np.int64]:
+    """Points where something was done but the end is not known: the best few of them."""
+    rows = belief.begun(pool.x)
+    end = pool.known.get(belief.network.end)
+    if end is not None:
+        rows = rows[np.isnan(end[rows])]
+    return rows[np.argsort(-pool.gain[rows], kind="stable")[:_FINISHABLE]]
+
+
 def _mixed(belief: NetworkBelief, measured: Matrix, rng: np.random.Generator) -> Matrix:
     """Designs that take the columns of different branches from different measured designs.
 
@@ -225,7 +262,7 @@ def _late_columns(belief: NetworkBelief) -> list[int]:
     return [c for c in range(belief.network.workflow.space.dim) if c not in early]
 
 
-# -- climbing ---------------------------------------------------------------------------------------
+# -- climbing -------------------------------------------------------------------------------------
 
 
 def _climb_all(belief: NetworkBelief, pool: Pool, seed: int) -> Matrix:
@@ -263,7 +300,7 @@ def climb(belief: NetworkBelief, start: Pool, seed: int, best: float | None) -> 
     free = np.ones_like(start.x, dtype=bool)
     for node in belief.network.learned:
         done = ~np.isnan(start.known[node.quantity])
-        free[np.ix_(done, list(node.columns))] = False
+        free[np.ix_(np.flatnonzero(done), np.array(node.columns, dtype=int))] = False
     if not free.any():
         return start.x
     objective = _objective(belief, start, sample, best, free)
@@ -315,7 +352,8 @@ def _log_gain_and_slope(
     assert reach.mean_slope is not None and reach.std_slope is not None
     std = np.sqrt(reach.std**2 + soft**2)
     gain = sample.mean(improvement(reach.mean, std, best))
-    u = np.clip((reach.mean - best) / np.maximum(std, 1e-300), -38.0, 38.0)
+    with np.errstate(over="ignore"):
+        u = np.clip((reach.mean - best) / np.maximum(std, 1e-300), -38.0, 38.0)
     density = np.exp(-0.5 * u**2) / np.sqrt(2.0 * np.pi)
     bend = ndtr(u)[..., None] * reach.mean_slope + density[..., None] * reach.std_slope
     floor = 1e-12 * scale

@@ -13,7 +13,7 @@ from ._network_kernel import MEAN_VARIANCE, LevelKernel, Levels, Matrix, Vector,
 _CHUNK = 8_192
 _MIN_VARIANCE = 1e-14
 NUGGET = 1e-5
-"""A roughness below this is a numerical nugget, not something that a new point could profit from."""
+"""A roughness below this is a numerical nugget: no new point could profit from it."""
 
 
 @final
@@ -29,15 +29,15 @@ class Moments:
 
 def factor(covariance: Matrix) -> Matrix:
     """Lower Cholesky factor; the diagonal grows until the matrix is positive definite."""
-    jitter = 0.0
-    scale = float(np.mean(np.diag(covariance)))
-    while True:
+    scale = float(np.mean(np.abs(np.diag(covariance))))
+    for jitter in (0.0, *(scale * 10.0**k for k in range(-12, 1))):
         try:
             return cholesky(
                 covariance + jitter * np.eye(len(covariance)), lower=True, check_finite=False
             )
         except LinAlgError:
-            jitter = max(10.0 * jitter, 1e-10 * scale)
+            continue
+    raise LinAlgError("the covariance of the measurements is not finite")
 
 
 @final
@@ -92,6 +92,9 @@ class GroupProcess:
         other.levels = np.concatenate([self.levels, levels])
         other.noise = np.concatenate([self.noise, noise])
         other.y = y
+        if not len(x):
+            other._weigh()
+            return other
         old, new = len(self.x), len(x)
         cross = self.kernel(x, levels, self.x, self.levels) @ self._inverse.T
         own = self.kernel(x, levels, x, levels) - cross @ cross.T

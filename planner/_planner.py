@@ -27,7 +27,7 @@ from ..workflow import (
     Workflow,
 )
 from ._build import build_action
-from ._policies import make_policy
+from ._make_policy import make_policy
 
 Value = float | tuple[float, float] | Estimate
 
@@ -102,13 +102,14 @@ class Planner:
         *,
         cost_credits: float | None = None,
         hours: float | None = None,
+        dose_e_per_A2: float | None = None,
         failure: str | None = None,
         grids: Mapping[str, Grid] | None = None,
     ) -> None:
         """Tell what came of a suggested action.
 
         Values are numbers, (number, standard deviation) or estimates; a missing standard
-        deviation is the step's declared noise. Cost and hours default to the step's medians.
+        deviation is the step's declared noise. Cost, hours and dose default to the step's medians.
         ``failure`` says that it did not work, and why. ``grids`` are what a theory step predicts.
         Arrays that the step records stay with the caller; the planner takes it that they are there.
 
@@ -135,7 +136,9 @@ class Planner:
         n = len(action.target.positions) or 1
         cost = step.cost_credits.typical(n) if cost_credits is None else cost_credits
         took = step.latency_h.typical(n) if hours is None else hours
-        _check_amounts(action, cost_credits=cost, hours=took)
+        dose = step.dose_e_per_A2.typical(n) if step.exposes else 0.0
+        dose = dose if dose_e_per_A2 is None else dose_e_per_A2
+        _check_amounts(action, cost_credits=cost, hours=took, dose_e_per_A2=dose)
         start = self.state.running[action.id].hour
         observation = Observation(
             action_id=action.id,
@@ -144,6 +147,7 @@ class Planner:
             grids=dict(grids or {}) if failure is None else {},
             arrays=_elsewhere(action, step) if failure is None else {},
             cost_credits=cost,
+            dose_e_per_A2=dose,
             queued_h=start,
             start_h=start,
             end_h=start + took,
@@ -156,8 +160,11 @@ class Planner:
         step: str,
         design: Mapping[str, float],
         values: Mapping[str, Value],
+        given: Mapping[str, float] | None = None,
     ) -> None:
         """Tell what was measured before, or elsewhere: it counts, and is not charged.
+
+        ``given`` are inputs of a settable step that were set instead of made.
 
         Raises
         ------
@@ -173,7 +180,17 @@ class Planner:
                 "suggest and ingest steps that need a sample",
             )
         place = self.state.workflow.space.check(design, f"earlier result of {step!r}")
-        action = build_action(self.state, known, Target(design=place))
+        stray = set(given or {}) - {p.name for p in known.consumes}
+        if given and (stray or not known.settable):
+            raise SpecError(
+                f"step {step!r}",
+                f"inputs {sorted(given)} that were set",
+                f"a settable step that consumes them; this one consumes "
+                f"{[p.name for p in known.consumes]}",
+                "declare the step settable, or leave them out",
+            )
+        parameters = dict(given or {})
+        action = build_action(self.state, known, Target(design=place), parameters=parameters)
         decision = Decision(
             number=self.state.decisions, kind="act", actions=(action,), reason="known before"
         )

@@ -14,16 +14,14 @@ from ..workflow import (
 )
 from ._belief import Belief
 from ._gp import Matrix
+from ._settings import PlannerSettings
 
-SPACE_POINTS = 192
-LOCAL_POINTS = 64
 _LINE_POINTS = 41
-_LIBRARIES = 24
 Site = tuple[str, int]
 
 
-def refined(belief: Belief, goal: Goal, base: Matrix, seed: int) -> Matrix:
-    """The best believed point first, then points around the best few."""
+def refined(belief: Belief, goal: Goal, base: Matrix, seed: int, count: int) -> Matrix:
+    """The best believed point first, then points around the best few; ``count`` in all."""
     rng = np.random.default_rng([seed, 99])
     space = belief.workflow.space
     wide = np.concatenate([base, space.sobol(1024, seed=seed % 2**31)])
@@ -34,7 +32,7 @@ def refined(belief: Belief, goal: Goal, base: Matrix, seed: int) -> Matrix:
         near = space.encode(space.decode(near))
         near = np.concatenate([best, near])
         best = near[np.argsort(-belief.mean(goal.quantity, near), kind="stable")[:8]]
-    around = np.repeat(best[:1], LOCAL_POINTS - len(best), axis=0)
+    around = np.repeat(best[:1], count - len(best), axis=0)
     around = np.clip(around + 0.06 * rng.standard_normal(around.shape), 0.0, 1.0)
     return np.concatenate([best, space.encode(space.decode(around))])
 
@@ -74,7 +72,12 @@ def measured_designs(state: State) -> list[Design]:
 
 
 def library_candidates(
-    state: State, belief: Belief, goal: Goal, pool: Matrix, seed: int
+    state: State,
+    belief: Belief,
+    goal: Goal,
+    pool: Matrix,
+    seed: int,
+    settings: PlannerSettings,
 ) -> tuple[list[tuple[Design, NDArray[np.int64]]], Matrix]:
     """Samples worth thinking of: around the optima of sampled worlds (Thompson 1933), which are
     where the best may be; where all of the space matters, spread over it too.
@@ -83,12 +86,12 @@ def library_candidates(
     space = state.workflow.space
     if maker is None or maker.makes is None:
         return [], np.zeros((0, space.dim))
-    worlds = belief.worlds(pool, goal.quantity, seed)
+    worlds = belief.worlds(pool, goal.quantity, seed, count=settings.worlds)
     optima = worlds.values[goal.quantity].argmax(1)
     found, counts = np.unique(optima, return_counts=True)
-    spread = 0 if isinstance(goal, Maximize) else _LIBRARIES // 2
-    likely = found[np.argsort(-counts, kind="stable")][: _LIBRARIES - spread]
-    centres = [pool[len(pool) - LOCAL_POINTS], *pool[likely]]
+    spread = 0 if isinstance(goal, Maximize) else settings.libraries // 2
+    likely = found[np.argsort(-counts, kind="stable")][: settings.libraries - spread]
+    centres = [pool[settings.space_points], *pool[likely]]
     centres += list(space.sobol(spread, seed=state.seed + 1)) if spread else []
     rows: list[tuple[Design, NDArray[np.int64]]] = []
     blocks: list[Matrix] = []

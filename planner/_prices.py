@@ -38,9 +38,11 @@ class Prices:
 
     The log of (charged / declared) of every step has a normal prior at zero that is worth two
     observations; its mean is updated by each observation. Failures are left out: they break off.
+    With ``blind`` every step costs one credit and no time.
     """
 
-    def __init__(self, state: State) -> None:
+    def __init__(self, state: State, blind: bool = False) -> None:
+        self._blind = blind
         self._state = state
         costs: dict[str, list[float]] = defaultdict(list)
         hours: dict[str, list[float]] = defaultdict(list)
@@ -57,6 +59,8 @@ class Prices:
 
     def of(self, step: Step, positions: int | None = None) -> Price:
         """Expected price of one run, without waiting."""
+        if self._blind:
+            return Price(1.0, 0.0)
         n = step.positions_per_run if positions is None else positions
         return Price(
             step.cost_credits.expected(n) * self._cost.get(step.name, 1.0),

@@ -9,6 +9,7 @@ import numpy as np
 from ..workflow import Inventory, State, Step, Target
 from ._options import (
     Option,
+    bears_dose,
     best_rate,
     failed_too_often,
     option_cost,
@@ -20,7 +21,6 @@ from ._prices import Price
 from ._view import LibraryCandidate, Site, View, site_target
 from ._worlds import Probe
 
-_SITES_SCREENED = 4
 _PLAN_SIZES = (1, 2, 4, 8, 16)
 
 
@@ -49,27 +49,28 @@ def _library_option(
     new = [
         Target(design=view.designs[r], sample="?new", site=i) for i, r in enumerate(candidate.rows)
     ]
-    final = state.workflow.producer(view.worlds.goal)
     choices: list[tuple[float, Price]] = []
     probes: tuple[Probe, ...] = ()
     screened = session_quantities(view)
     screening = Price()
     if screened:
         step = state.workflow.producer(screened[-1])
-        gains = view.objective.single(screened[-1], candidate.rows, view.noise(screened[-1]))
-        order = np.argsort(-gains, kind="stable")[:_SITES_SCREENED]
+        gains = view.gains(screened[-1], candidate.rows)
+        order = np.argsort(-gains, kind="stable")[: view.settings.sites_screened]
         probes = tuple(view.probe(screened[-1], int(candidate.rows[i])) for i in order)
         screening = plan_price(view, step, [new[i] for i in order])
         choices.append((_beyond(view, probes, pending, base), screening))
     grow = view.prices.of(maker)
     whole = Price(max(screening.credits, grow.credits), max(screening.hours, grow.hours))
-    end = Price()
-    for link in state.workflow.open_steps(final, new[0], Inventory()):
-        if link.name != maker.name:
-            end = end + view.prices.of(link)
-    goal = view.worlds.goal
-    tests = view.objective.single(goal, candidate.rows, view.noise(goal))
-    ends = (*probes, view.probe(goal, int(candidate.rows[np.argmax(tests)])))
+    links = {
+        link.name: link
+        for quantity in view.finals
+        for link in state.workflow.open_steps(view.step_of(quantity), new[0], Inventory())
+    }
+    end = view.prices.chain(tuple(s for name, s in links.items() if name != maker.name))
+    tests = view.gains(view.worlds.goal, candidate.rows)
+    best = int(candidate.rows[np.argmax(tests)])
+    ends = (*probes, *(view.probe(q, best) for q in view.finals))
     choices.append((_beyond(view, ends, pending, base), whole + end))
     value, price = best_rate(choices, view, maker)
     where = ", ".join(f"{k}={v:.3g}" for k, v in candidate.design.items())
@@ -142,6 +143,8 @@ def _usable(view: View, quantity: str, site: Site) -> bool:
     probed = len(state.inventory.status((site[0], site[1], ())).probed)
     full = any(s.acts_on == "positions" and probed + s.batch > s.max_positions for s in chain)
     refused = any(refused_before(state, s, target) for s in chain)
+    if not bears_dose(state, chain, target):
+        return False
     return not full and not refused and not failed_too_often(state, chain, target)
 
 
@@ -151,7 +154,7 @@ def _session_option(
     state = view.state
     quantity = session_quantities(view)[-1]
     rows = np.array([view.sites[s] for s in sites])
-    gains = view.objective.single(quantity, rows, view.noise(quantity))
+    gains = view.gains(quantity, rows)
     order = np.argsort(-gains, kind="stable")
     step = state.workflow.producer(quantity)
     choices, plans = [], []
@@ -161,6 +164,12 @@ def _session_option(
         price = plan_price(view, step, [site_target(view, s) for s in chosen])
         choices.append((_beyond(view, probes, pending, base), price))
         plans.append((probes, tuple(chosen)))
+    if len(view.finals) > 1:
+        best = sites[int(np.argmax(view.whole_gains(rows)))]
+        probes = tuple(view.probe(q, view.sites[best]) for q in view.finals)
+        price = view.prices.chain(_open_to_all(view, best))
+        choices.append((_beyond(view, probes, pending, base), price))
+        plans.append((probes, (best,)))
     value, price = best_rate(choices, view, mount)
     probes, chosen = plans[choices.index((value, price))]
     sample = sites[0][0]
@@ -178,6 +187,20 @@ def _session_option(
     )
 
 
+def _open_to_all(view: View, site: Site) -> tuple[Step, ...]:
+    """All open steps to all of the goal's quantities at a site, each once."""
+    target = site_target(view, site)
+    links = {
+        link.name: link
+        for quantity in view.finals
+        if view.state.inventory.value(quantity, target) is None
+        for link in view.state.workflow.open_steps(
+            view.step_of(quantity), target, view.state.inventory
+        )
+    }
+    return tuple(links.values())
+
+
 def site_options(view: View, quantities: Sequence[str], sites: Sequence[Site]) -> list[Option]:
     """Measure one of ``quantities`` at one of ``sites``, whatever steps that still takes."""
     state = view.state
@@ -188,11 +211,17 @@ def site_options(view: View, quantities: Sequence[str], sites: Sequence[Site]) -
         if not usable:
             continue
         rows = np.array([view.sites[s] for s in usable])
-        gains = view.objective.single(quantity, rows, view.noise(quantity))
-        for site, gain in zip(usable, gains, strict=True):
+        gains = view.gains(quantity, rows)
+        several = len(view.finals) > 1
+        ends = view.whole_gains(rows) if several else gains
+        for site, gain, end in zip(usable, gains, ends, strict=True):
             target = site_target(view, site)
             chain = state.workflow.open_steps(step, target, state.inventory)
-            price = view.prices.chain(chain)
+            choices = [(float(gain), view.prices.chain(chain))]
+            whole = _open_to_all(view, site) if several else ()
+            if chain[0] in whole:
+                choices.append((float(end), view.prices.chain(whole)))
+            gain, price = best_rate(choices, view, chain[0])
             options.append(
                 Option(
                     f"{quantity} at {target.label}",

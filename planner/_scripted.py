@@ -21,11 +21,12 @@ from ..workflow import (
     place_of,
 )
 from ._build import build_action
-from ._evidence import relevant_quantities
+from ._evidence import looked_at, relevant_quantities
 from ._follow_up import close, follow_up, unreduced
-from ._options import MAX_FAILURES, refused_before
+from ._options import MAX_FAILURES, failed_too_often, refused_before
 from ._planner_for import planner_for
 from ._positions import positions_for
+from ._settings import PlannerSettings
 
 
 class Scripted(ABC):
@@ -33,14 +34,16 @@ class Scripted(ABC):
 
     name: str
 
-    def __init__(self, workflow: Workflow, goal: Goal) -> None:
+    def __init__(
+        self, workflow: Workflow, goal: Goal, settings: PlannerSettings | None = None
+    ) -> None:
         self._workflow = workflow
         self._goal = goal
-        self._quantities = relevant_quantities(workflow, goal.quantity)
+        self._quantities = relevant_quantities(workflow, *looked_at(goal))
         self._screens = tuple(
             q for q in self._quantities if workflow.producer(q).name in workflow.session_steps
         )
-        self._recommender = planner_for(workflow, goal)
+        self._recommender = planner_for(workflow, goal, settings=settings)
         self._final = workflow.producer(goal.quantity)
 
     @abstractmethod
@@ -171,12 +174,14 @@ class Scripted(ABC):
         What needs a mounted sample is left to sessions.
         """
         status = state.inventory.status((sample.id, site, ()))
-        if not status.alive or self._goal.quantity in status.values:
+        unknown = [q for q in self._goal.quantities if q not in status.values]
+        if not status.alive or not unknown:
             return None
         for issued in state.running.values():
             if (issued.action.target.sample, issued.action.target.site) == (sample.id, site):
                 return None
-        step = state.workflow.open_steps(self._final, _site(sample, site), state.inventory)[0]
+        final = state.workflow.producer(unknown[0])
+        step = state.workflow.open_steps(final, _site(sample, site), state.inventory)[0]
         hopeless = status.failures.get(step.name, 0) >= MAX_FAILURES
         return None if hopeless or step.name in state.workflow.session_steps else step
 
@@ -206,6 +211,9 @@ class Scripted(ABC):
         if state.running or self._final.acts_on != "design":
             return None
         finals = sum(a.step == self._final.name for a in state.actions.values())
+        more = self._rest_of_design(state)
+        if more is not None:
+            return more
         design = self.next_design(state, finals + self._given_up(state))
         if design is None:
             return None
@@ -215,6 +223,19 @@ class Scripted(ABC):
         if not self._can(state, step, action, None):
             return None
         return self._act(state, action, f"design {finals + 1} of the plan")
+
+    def _rest_of_design(self, state: State) -> Decision | None:
+        """What is still to be measured where the goal's first quantity was measured last."""
+        last = [a for a in state.actions.values() if a.step == self._final.name]
+        for quantity in self._goal.quantities if last else ():
+            target, final = last[-1].target, state.workflow.producer(quantity)
+            if state.inventory.value(quantity, target) is not None or final == self._final:
+                continue
+            step = state.workflow.open_steps(final, target, state.inventory)[0]
+            action = build_action(state, step, target)
+            if self._can(state, step, action, None) and not failed_too_often(state, [step], target):
+                return self._act(state, action, f"{quantity} at the same design")
+        return None
 
     def _given_up(self, state: State) -> int:
         """Designs whose last step was never reached: one before it was refused or keeps failing."""

@@ -9,7 +9,6 @@ from ._options import Option, failed_too_often, option_cost, refused_before
 from ._view import View
 
 _NOVELTY = 0.1
-_THEORY_RELIABILITY = 0.25
 
 
 def theory_options(view: View) -> list[Option]:
@@ -51,7 +50,7 @@ def _theory_value(view: View, step: Step) -> float:
             fresh = any(state.inventory.is_fresh(p.name, step, Target()) for p in step.optional)
             return max(view.objective.theory(), 1e-6) if fresh else 0.0
         known = any(p.name in view.belief.quantities for p in step.predicts)
-        return _THEORY_RELIABILITY * view.objective.ceiling() if known else 0.0
+        return view.settings.theory_trust * view.objective.ceiling() if known else 0.0
     used = state.inventory.status(("", None, ())).done.get(step.name, 0)
     wanted = {p.name for p in step.consumes}
     data = [

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from probewise.campaign import Campaign, CampaignSpec
-from probewise.planner import _belief
+from probewise.planner import PlannerSettings, _belief
 from probewise.planner._gp import Matern52
 from probewise.workflow import (
     Action,
@@ -158,7 +158,17 @@ def registered(folder: Path) -> Iterator[Path]:
         sys.path.remove(str(folder))
 
 
-SMALL = {"WORLDS": 64, "SPACE_POINTS": 16, "LOCAL_POINTS": 16, "LIBRARIES": 6}
+SMALL = {
+    "DEFAULT_SETTINGS": PlannerSettings(
+        worlds=64,
+        space_points=16,
+        local_points=16,
+        libraries=6,
+        grid_points=48,
+        wide_points=32,
+    ),
+    "WORLDS": 64,
+}
 
 
 def kernel(dim: int, variance: float = 1.0) -> Matern52:

@@ -266,3 +266,13 @@ def test_every_command_says_what_it_is_for() -> None:
     for command in ("run", "compare", "explain", "report", "schema", "agents"):
         assert command in shown
         assert run(command, "--help")[0] == 0
+
+
+def test_what_was_left_on_the_table_is_told(done: tuple[Path, str]) -> None:
+    folder, shown = done
+    left = json.loads((folder / "summary.json").read_text())["left_on_the_table"]
+    assert 0 <= left["spread"]["low"] <= left["expected"] <= left["spread"]["high"]
+    assert left["option"]["value"] > 0 and left["option"]["price_credits"] > 0
+    report = (folder / "report.html").read_text()
+    for text in (shown, report):
+        assert "still to be gained" in text and "next would have been" in text

@@ -18,15 +18,21 @@ from probewise.workflow import (
     Assessed,
     Decided,
     Design,
+    Discriminate,
     Estimate,
     Explore,
     Failure,
+    FeasibleRegion,
+    FrontPoint,
     Goal,
+    Limit,
     LocateBoundary,
     Maximize,
+    Pareto,
     Recommendation,
     Score,
     Target,
+    Tune,
 )
 
 SCORE = Score(true_value=48.0, best=52.5, baseline=12.5)
@@ -185,10 +191,24 @@ def test_words_from_outside_stay_words(tmp_path: Path) -> None:
         assert part in page.text
 
 
+REGION = FeasibleRegion(limits=(Limit(quantity="loop_polarization", above=20),))
+FRONT = Pareto(aims={"domain_contrast": "maximize", "coercive_bias": "minimize"})
+ON_FRONT = FrontPoint(
+    design={"composition_sm": 0.14},
+    estimates={"domain_contrast": Estimate(value=3.0), "coercive_bias": Estimate(value=1.5)},
+)
+RIVALS = Discriminate.model_validate(
+    {
+        "quantity": "loop_polarization",
+        "hypotheses": [{"name": "slope", "formula": "x"}, {"name": "flat", "formula": "1"}],
+    }
+)
+
+
 @pytest.mark.parametrize(
     ("goal", "unit", "label", "where"),
     [
-        (Explore(quantity="loop_polarization"), "uC/cm**2", "Mean standard deviation left", ""),
+        (Explore(quantity="loop_polarization"), "uC/cm**2", "Root-mean-square deviation left", ""),
         (
             LocateBoundary(quantity="loop_polarization", variable="composition_sm"),
             "1",
@@ -200,6 +220,15 @@ def test_words_from_outside_stay_words(tmp_path: Path) -> None:
             "uC/cm**2",
             "Best loop_polarization",
             "row 3, column 9",
+        ),
+        (REGION, "1", "Share of the space", ""),
+        (FRONT, "(pm)*(V)", "Hypervolume of the front of 1 designs", "composition_sm = 0.14"),
+        (RIVALS, "1", "Probability of slope", "falsified"),
+        (
+            Tune(quantity="loop_polarization", memory_h=3, worth_credits=1),
+            "uC/cm**2",
+            "at the best controls now",
+            "",
         ),
     ],
 )
@@ -213,6 +242,9 @@ def test_every_goal_has_its_answer(
         position=(3, 9) if where.startswith("row") else None,
         estimate=Estimate(value=0.14, std=0.02),
         unit=unit,
+        front=(ON_FRONT,) if goal.kind == "pareto" else (),
+        probabilities={"slope": 0.995, "flat": 0.005} if goal.kind == "discriminate" else {},
+        falsified=("flat",) if goal.kind == "discriminate" else (),
     )
     story.state.goal = goal
     story._add(Assessed(hour=0.0, credits=0.0, recommendation=found))

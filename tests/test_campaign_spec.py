@@ -107,7 +107,13 @@ def test_specimens_are_there_from_the_start(load: Callable[..., CampaignSpec]) -
 
 
 def test_policies_depend_on_the_goal(load: Callable[..., CampaignSpec]) -> None:
-    assert policies_of(load(RAW)) == ("planner", "fixed", "random", "single-source")
+    assert policies_of(load(RAW)) == (
+        "planner",
+        "fixed",
+        "random",
+        "single-source",
+        "rehearsed",
+    )
     positions = load_spec("bfo-replay", data="x.h5")
     assert policies_of(positions) == ("planner", "xy-gp", "random")
 
@@ -248,7 +254,7 @@ BAD: dict[str, tuple[Any, type[ProbewiseError], tuple[str, str, str, str]]] = {
     "goal on an unknown quantity": (
         changed(RAW, "goal.quantity", "depth"),
         SpecError,
-        ("workflow", "depth", "height", "name"),
+        ("goal", "depth", "height", "name"),
     ),
     "goal on an array": (
         changed(changed(RAW, f"{FLOW}.0.records", ["image"]), "goal.quantity", "image"),
@@ -258,7 +264,7 @@ BAD: dict[str, tuple[Any, type[ProbewiseError], tuple[str, str, str, str]]] = {
     "boundary along no variable": (
         RAW | {"goal": {"kind": "locate_boundary", "quantity": "height", "variable": "z"}},
         SpecError,
-        ("peak", "'z'", "'x'", "goal.variable"),
+        ("boundary", "'z'", "'x'", "goal.variable"),
     ),
     "no specimen for positions": (
         positions_goal({}),
@@ -313,6 +319,21 @@ BAD: dict[str, tuple[Any, type[ProbewiseError], tuple[str, str, str, str]]] = {
         "name: !!python/object/apply:os.system ['touch owned']\n",
         SpecError,
         ("campaign", "not YAML", "without tags", "mend"),
+    ),
+    "tuning without an end": (
+        RAW
+        | {
+            "policy": "planner",
+            "goal": {"kind": "tune", "quantity": "height", "memory_h": 2, "worth_credits": 1},
+            "budget": {},
+        },
+        BudgetError,
+        ("peak", "without an end", "budget.hours", "hours"),
+    ),
+    "aim of no step": (
+        RAW | {"goal": {"kind": "pareto", "aims": {"height": "maximize", "depth": "minimize"}}},
+        SpecError,
+        ("pareto", "'depth'", "'height'", "measures"),
     ),
     "numbers as keys": (
         {1: 2} | RAW,

@@ -38,7 +38,7 @@ def test_the_summary_has_what_was_promised_and_reads_as_json(tmp_path: Path) -> 
         "stop_reason",
         "wall_s",
     }
-    assert set(summary) == promised | {"policy", "gain", "failures"}
+    assert set(summary) == promised | {"policy", "gain", "failures", "largest_dose"}
     write_summary(tmp_path / "summary.json", summary)
     read = json.loads((tmp_path / "summary.json").read_text("utf-8"))
     assert read == summary

@@ -12,7 +12,9 @@ from probewise.workflow import (
     DesignSpaceError,
     Estimate,
     Explore,
+    FeasibleRegion,
     Goal,
+    Limit,
     LocateBoundary,
     Maximize,
     Recommendation,
@@ -50,6 +52,15 @@ def test_a_middling_design_gains_about_nothing() -> None:
     gains = [TRUTH.score(answer(MAXIMIZE, d)).gain for d in SPACE.decode(unit)]
     assert np.median(gains) == pytest.approx(0.0, abs=0.05)
     assert max(gains) <= 1.0
+
+
+def test_the_feasible_share_is_that_of_the_space() -> None:
+    goal = FeasibleRegion(limits=(Limit(quantity=QUANTITY, above=30.0),))
+    values = TRUTH.polarization(SPACE.sobol(2048, seed=4))
+    share = float(np.mean(values > 30.0))
+    score = TRUTH.score(answer(goal, value=share))
+    assert score.best == pytest.approx(share, abs=0.03) and score.gain > 0.9
+    assert TRUTH.score(answer(goal, value=0.5)).gain == pytest.approx(0.0)
 
 
 def test_exploring_gains_by_what_is_still_uncertain() -> None:

@@ -30,7 +30,7 @@ from probewise.workflow import (
 )
 
 GOAL = Maximize(quantity="height")
-BASELINES = ["fixed", "random", "single-source"]
+BASELINES = ["fixed", "random", "single-source", "cheap-first"]
 
 
 @pytest.fixture(autouse=True)
@@ -82,7 +82,7 @@ def steps(bench: Bench) -> list[str]:
 
 def test_every_name_makes_a_policy_of_that_name() -> None:
     for goal in (GOAL, Explore(quantity="height")):
-        assert policy_names(goal) == OVER_DESIGNS
+        assert policy_names(goal) == (*OVER_DESIGNS, "rehearsed")
         for name in OVER_DESIGNS:
             assert make_policy(name, DESIGNS, goal).name == name
     boundary = LocateBoundary(quantity="height", variable="x")
@@ -237,3 +237,33 @@ def test_policies_are_functions_of_the_state(policy: str) -> None:
         (action,) = decision.actions
         begun = bench.begin(action.step, action.target, action.session, decision.grant)
         bench.end(begun, truth(begun))
+
+
+def test_cheap_first_screens_half_the_budget_and_tests_the_best() -> None:
+    bench = play("cheap-first", credits=130)
+    actions = list(bench.state.actions.values())
+    order = steps(bench)
+    first = order.index("test")
+    assert "look" in order[:first] and "grow" not in order[first:]
+    looked = {
+        (a.target.sample, a.target.site): height(a.target.design)
+        for a in actions[:first]
+        if a.step == "look"
+    }
+    opened = (actions[first].target.sample, actions[first].target.site)
+    held = {s for s, _ in looked if s != opened[0]}
+    assert looked[opened] >= max(h for (s, _), h in looked.items() if s not in held)
+    assert order.count("test") >= 2
+
+
+def test_cheap_first_without_samples_asks_the_cheap_source_first() -> None:
+    sourced = workflow(LOOK, TEST, sources={"height": ["rough"]})
+    order = steps(play("cheap-first", sourced, credits=60))
+    assert set(order[: order.index("test")]) == {"look"}
+    assert set(order[order.index("test") :]) == {"test"}
+
+
+def test_cost_blind_counts_steps_not_credits() -> None:
+    blind, planner = (steps(play(name, credits=130)) for name in ("cost-blind", "planner"))
+    share = [order.count("test") / len(order) for order in (blind, planner)]
+    assert share[0] > share[1]

@@ -2,7 +2,7 @@
 
 from ._action import Action, ActionState, ArrayRef, Commitment, Target
 from ._clock import Clock, RealClock, VirtualClock
-from ._decision import Alternative, Decision, Grant, Recommendation
+from ._decision import Alternative, Decision, FrontPoint, Grant, Recommendation
 from ._errors import (
     BudgetError,
     DesignSpaceError,
@@ -25,7 +25,20 @@ from ._events import (
     event_adapter,
 )
 from ._formula import Formula
-from ._goal import Budget, Explore, Goal, LocateBoundary, Maximize
+from ._goal import (
+    NONE_OF_THEM,
+    Budget,
+    Discriminate,
+    Explore,
+    FeasibleRegion,
+    Goal,
+    Hypothesis,
+    Limit,
+    LocateBoundary,
+    Maximize,
+    Pareto,
+    Tune,
+)
 from ._inventory import WHOLE_SPACE, Inventory, Place, Sample, Status, place_of, places_seen
 from ._model import Name, Record
 from ._observation import Estimate, Failure, Grid, Observation, Quality, Table
@@ -51,6 +64,7 @@ from ._worker import (
 from ._workflow import Workflow
 
 __all__ = [
+    "NONE_OF_THEM",
     "WHOLE_SPACE",
     "Action",
     "ActionState",
@@ -72,20 +86,25 @@ __all__ = [
     "Design",
     "DesignSpaceError",
     "Discrete",
+    "Discriminate",
     "Estimate",
     "Event",
     "Explore",
     "Failure",
+    "FeasibleRegion",
     "Formula",
+    "FrontPoint",
     "Goal",
     "Grant",
     "Grid",
+    "Hypothesis",
     "Inventory",
     "Issued",
     "Job",
     "Kind",
     "Level",
     "Library",
+    "Limit",
     "LocateBoundary",
     "Maximize",
     "Name",
@@ -93,6 +112,7 @@ __all__ = [
     "Observed",
     "Offer",
     "Outcome",
+    "Pareto",
     "Place",
     "Policy",
     "Port",
@@ -119,6 +139,7 @@ __all__ = [
     "Table",
     "Target",
     "Truth",
+    "Tune",
     "Variable",
     "Verdict",
     "VirtualClock",

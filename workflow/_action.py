@@ -8,6 +8,9 @@ from typing import Any
 from ._model import Name, NonNegative, Record
 from ._space import Design
 
+Place = tuple[str, int | None, tuple[float, ...]]
+"""Key of a place: (sample or "", site or None, design values for steps that need no sample)."""
+
 
 class ActionState(StrEnum):
     """Where an action stands."""
@@ -78,8 +81,13 @@ class Action(Record):
 
 
 class Commitment(Record):
-    """What an action may cost at most; held until it is settled."""
+    """What an action may cost at most; held until it is settled.
+
+    ``dose_e_per_A2`` is the electron dose that the place ``exposed`` may get.
+    """
 
     credits: NonNegative
     hours: NonNegative
     samples: int = 0
+    dose_e_per_A2: NonNegative = 0.0
+    exposed: Place | None = None

@@ -31,11 +31,29 @@ class Grant(Record):
     reservation_rate: NonNegative
 
 
+class FrontPoint(Record):
+    """One design of a Pareto front, with what is believed of every aim there."""
+
+    design: Design
+    estimates: dict[str, Estimate]
+
+
 class Recommendation(Record):
     """The answer so far, with its uncertainty.
 
-    ``estimate`` is the goal quantity at ``design`` (maximize), the boundary (locate_boundary) or
-    the mean standard deviation over the space (explore).
+    Attributes
+    ----------
+    estimate
+        The goal quantity at ``design`` (maximize; tune: now), the boundary (locate_boundary), the
+        root-mean-square standard deviation over the space (explore), the hypervolume of the front
+        (pareto), the feasible share of the space (feasible_region), or the probability of the
+        leading hypothesis (discriminate).
+    front
+        The designs that no other beats in all aims (pareto).
+    probabilities
+        Of every hypothesis, and of none of them (discriminate).
+    falsified
+        Hypotheses whose probability fell under the goal's threshold (discriminate).
     """
 
     goal: Goal
@@ -43,6 +61,9 @@ class Recommendation(Record):
     position: tuple[int, int] | None = None
     estimate: Estimate
     unit: str = "1"
+    front: tuple[FrontPoint, ...] = ()
+    probabilities: dict[str, float] = {}
+    falsified: tuple[str, ...] = ()
 
 
 class Decision(Record):
@@ -50,7 +71,8 @@ class Decision(Record):
 
     ``kind`` is ``act`` (dispatch the actions), ``wait`` (what is running may change the choice, or
     every worker is busy), ``close`` (end a session) or ``stop`` (end the campaign). ``expected`` is
-    the belief of the produced quantities at the target before the actions ran.
+    the belief of the produced quantities at the target before the actions ran. ``contender`` is who
+    decided, where a policy chooses among others.
     """
 
     number: int
@@ -65,3 +87,4 @@ class Decision(Record):
     reason: str
     alternatives: tuple[Alternative, ...] = ()
     expected: dict[str, Estimate] = {}
+    contender: str = ""

@@ -4,13 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from ._action import Action, ArrayRef, Target
+from ._action import Action, ArrayRef, Place, Target
 from ._observation import Estimate, Observation, Table
 from ._space import Design
 from ._step import ActsOn, Step
-
-Place = tuple[str, int | None, tuple[float, ...]]
-"""Key of a place: (sample or "", site or None, design values for steps that need no sample)."""
 
 _NOTHING_HAPPENED = frozenset({"refused", "missing"})
 """Failures after which the sample is as it was."""
@@ -45,7 +42,8 @@ class Status:
 
     The numbers in ``done``, ``used`` and ``arrays`` count observations from one. ``used`` is when a
     step last took the arrays that were there, even if it could make nothing of them; ``failures``
-    counts failures of a step since it last succeeded here.
+    counts failures of a step since it last succeeded here. ``dose_e_per_A2`` is what this place
+    itself was exposed to, whatever came of it.
     """
 
     done: dict[str, int] = field(default_factory=dict)
@@ -55,6 +53,7 @@ class Status:
     values: dict[str, Estimate] = field(default_factory=dict)
     tables: dict[str, Table] = field(default_factory=dict)
     probed: list[tuple[int, int]] = field(default_factory=list)
+    dose_e_per_A2: float = 0.0
     alive: bool = True
 
 
@@ -124,6 +123,7 @@ class Inventory:
         """
         self.count += 1
         status = self.places.setdefault(place_of(action.target, step.acts_on), Status())
+        status.dose_e_per_A2 += observation.dose_e_per_A2
         failure = observation.failure
         if failure is None or failure.kind not in _NOTHING_HAPPENED:
             if step.acts_on == "positions":

@@ -79,7 +79,10 @@ class Failure(Record):
 
 
 class Observation(Record):
-    """What one action brought. Hours are campaign time; ``queued_h <= start_h <= end_h``."""
+    """What one action brought. Hours are campaign time; ``queued_h <= start_h <= end_h``.
+
+    ``dose_e_per_A2`` is the electron dose that the target was exposed to.
+    """
 
     action_id: str
     worker: str
@@ -88,6 +91,7 @@ class Observation(Record):
     tables: dict[str, Table] = {}
     arrays: dict[str, ArrayRef] = {}
     cost_credits: NonNegative = 0.0
+    dose_e_per_A2: NonNegative = 0.0
     queued_h: float = 0.0
     start_h: float = 0.0
     end_h: float = 0.0

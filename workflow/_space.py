@@ -150,6 +150,13 @@ class Space(Record):
                     f"variables {list(self.names)}",
                     "put conditions on measured quantities under the goal's subject_to",
                 )
+        if self.candidates and self.variables and not len(self._pool):
+            raise SpecError(
+                "design space",
+                f"{len(self.candidates)} candidates, none of which keeps the constraints",
+                "candidates that can be made",
+                "loosen the constraints or mend the candidates",
+            )
         for row in self.candidates:
             if len(row) != self.dim:
                 raise SpecError(

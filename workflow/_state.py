@@ -8,7 +8,7 @@ from ._action import Action, ActionState, Commitment, Target
 from ._decision import Decision, Grant, Recommendation
 from ._events import Assessed, Decided, Event, Issued, Observed, Refused, Stopped
 from ._goal import Budget, Goal
-from ._inventory import Inventory
+from ._inventory import Inventory, Place, place_of
 from ._observation import Observation
 from ._step import Step
 from ._workflow import Workflow
@@ -137,6 +137,8 @@ class State:
             credits=step.cost_credits.cap(n),
             hours=step.latency_h.cap(n),
             samples=1 if step.makes is not None else 0,
+            dose_e_per_A2=step.dose_e_per_A2.cap(n) if step.exposes else 0.0,
+            exposed=place_of(action.target, step.acts_on) if step.exposes else None,
         )
 
     @property
@@ -176,8 +178,45 @@ class State:
             return False
         if self.budget.hours is not None and self.now_h + commitment.hours > self.budget.hours:
             return False
+        if commitment.exposed is not None and not self.bears_dose(
+            commitment.exposed, commitment.dose_e_per_A2
+        ):
+            return False
         limit = self.budget.samples
         return limit is None or self.samples_begun + commitment.samples <= limit
+
+    # -- dose -------------------------------------------------------------------------------------
+
+    def dose_at(self, place: Place) -> float:
+        """Dose that a place has got or may yet get from what runs, in electrons per square
+        ångström.
+
+        A site has its own and its sample's; a whole sample the most that any of its sites has.
+        """
+        sample, site, _ = place
+        doses = {p: s.dose_e_per_A2 for p, s in self.inventory.places.items() if s.dose_e_per_A2}
+        for issued in self.running.values():
+            held = issued.commitment
+            if held.exposed is not None:
+                doses[held.exposed] = doses.get(held.exposed, 0.0) + held.dose_e_per_A2
+        if not sample:
+            return doses.get(place, 0.0)
+        own = [d for p, d in doses.items() if p[0] == sample and p[1] is not None]
+        own = [doses.get(place, 0.0)] if site is not None else own
+        return doses.get((sample, None, ()), 0.0) + max(own, default=0.0)
+
+    def bears_dose(self, place: Place, dose_e_per_A2: float) -> bool:
+        """Whether so much more keeps the dose of a place within the budget, pending included."""
+        limit = self.budget.dose_e_per_A2
+        return limit is None or self.dose_at(place) + dose_e_per_A2 <= limit * (1 + 1e-12)
+
+    @property
+    def largest_dose(self) -> tuple[float, Place] | None:
+        """The largest dose of any place, and the place; None where nothing was exposed."""
+        exposed = {p for p, s in self.inventory.places.items() if s.dose_e_per_A2}
+        exposed |= {i.commitment.exposed for i in self.running.values() if i.commitment.exposed}
+        found = [(self.dose_at(p), p) for p in sorted(exposed, key=str)]
+        return max(found, key=lambda f: f[0], default=None)
 
     # -- workers ----------------------------------------------------------------------------------
 

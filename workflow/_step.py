@@ -25,10 +25,10 @@ class Level(IntEnum):
 
 
 class Amount(Record):
-    """A log-normal amount of credits or hours, capped: ``fixed + per_position * n`` at the median.
+    """A log-normal amount of credits, hours or dose, capped.
 
-    ``median`` may be given as a bare number. The cap is hard: it is what a budget commits before
-    the step starts.
+    At the median it is ``median + per_position * n``. ``median`` may be given as a bare number. The
+    cap is hard: it is what a budget commits before the step starts.
     """
 
     median: NonNegative
@@ -113,6 +113,12 @@ class Step(Record):
     noise
         Standard deviation of one measurement of each produced quantity (a prior; learned later).
         For a step that ends a chain through ``positions``, of one position.
+    dose_e_per_A2
+        Electron dose that one run gives its target, in electrons per square ångström. What falls on
+        a whole sample counts for each of its sites.
+    settable
+        What the step consumes can be set to any value instead of being made: it may be asked for
+        before its parents, whose values are then parameters of the action.
     repeat
         Whether a second execution is harmless (``idempotent``), costs again (``repeatable``) or
         must never happen by itself (``irreversible``).
@@ -131,11 +137,13 @@ class Step(Record):
     requires: tuple[Name, ...] = ()
     cost_credits: Amount = Amount(median=1.0)
     latency_h: Amount = Amount(median=0.0)
+    dose_e_per_A2: Amount = Amount(median=0.0)
     noise: dict[str, float] = {}
     makes: Library | None = None
     mounts: bool = False
     destroys: bool = False
     cumulative: bool = False
+    settable: bool = False
     batch: int = Field(default=1, ge=1, description="probe positions taken at once")
     max_positions: int = Field(default=1_000_000, ge=1, description="probe positions a site bears")
     repeat: Literal["idempotent", "repeatable", "irreversible"] = "repeatable"
@@ -162,6 +170,13 @@ class Step(Record):
                 f"quantities it produces: {sorted(produced) or 'none'}",
                 "name a produced quantity or remove the noise",
             )
+        if self.settable and (self.acts_on != "design" or not self.consumes):
+            raise SpecError(
+                f"step {self.name!r}",
+                f"settable, acts on {self.acts_on!r}, consumes {[p.name for p in self.consumes]}",
+                "a step on a design that consumes scalars",
+                "remove settable",
+            )
         if self.makes is not None and self.acts_on != "design":
             raise SpecError(
                 f"step {self.name!r}",
@@ -169,7 +184,19 @@ class Step(Record):
                 "acts_on: design",
                 "a synthesis step starts from a design",
             )
+        if self.exposes and (self.makes is not None or self.acts_on == "space"):
+            raise SpecError(
+                f"step {self.name!r}",
+                "a dose on something that is no specimen",
+                "a dose on steps that act on a design, sample, site or positions",
+                "remove dose_e_per_A2",
+            )
         return self
+
+    @property
+    def exposes(self) -> bool:
+        """Whether it gives its target a dose."""
+        return self.dose_e_per_A2.typical() > 0
 
     @property
     def needs(self) -> str:

@@ -83,11 +83,16 @@ class Job:
         n = len(self.action.target.positions) or 1
         return self.step.cost_credits.draw(rng, n), self.step.latency_h.draw(rng, n)
 
+    def draw_dose(self) -> float:
+        """Electrons per square ångström drawn from the step's distribution, for twins."""
+        rng = np.random.default_rng([self.action.seed, 2])
+        return self.step.dose_e_per_A2.draw(rng, len(self.action.target.positions) or 1)
+
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a worker returns. Cost and duration left ``None`` are filled in by the seat: the step's
-    median cost, and the time it took."""
+    """What a worker returns. What is left ``None`` is filled in by the seat: the step's median cost
+    and dose, and the time it took."""
 
     values: Mapping[str, Estimate] = field(default_factory=dict)
     arrays: Mapping[str, Array] = field(default_factory=dict)
@@ -95,6 +100,7 @@ class Outcome:
     tables: Mapping[str, Table] = field(default_factory=dict)
     cost_credits: float | None = None
     duration_h: float | None = None
+    dose_e_per_A2: float | None = None
     quality: Quality | None = None
     failure: Failure | None = None
     notes: Mapping[str, float | str] = field(default_factory=dict)

@@ -1,0 +1,66 @@
+"""Kernels drawn from their prior and weighed by data: a quick fit, and how sure a fit is."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ._gp import Matern52, Matrix, Vector, default_kernel
+
+_LENGTH_LOG_STD, _VARIANCE_LOG_STD = 0.5, 0.75
+"""As in :func:`fit_kernel`: log-normal priors of length scales and variance."""
+
+
+def kernel_draws(dim: int, variance: float, count: int, seed: int = 0) -> list[Matern52]:
+    """The prior's kernel and ``count - 1`` draws around it."""
+    middle = default_kernel(dim, variance)
+    rng = np.random.default_rng([seed, dim])
+    z = rng.standard_normal((count, dim + 1))
+    z[0] = 0.0
+    return [
+        Matern52(
+            middle.lengthscales * np.exp(_LENGTH_LOG_STD * row[:-1]),
+            variance * float(np.exp(_VARIANCE_LOG_STD * row[-1])),
+        )
+        for row in z
+    ]
+
+
+def evidence(kernels: list[Matern52], x: Matrix, y: Vector, noise: Vector) -> Vector:
+    """Log marginal likelihood (k,) of data (n, d), (n,) with noise variances (n,) under each kernel
+    (Rasmussen & Williams 2006, eq. 2.30), without its constant.
+    """
+    covariance = np.stack([k(x, x) for k in kernels]) + np.diag(noise + 1e-8)
+    root = np.linalg.cholesky(covariance)
+    white = np.linalg.solve(root, np.broadcast_to(y[:, None], (len(kernels), len(y), 1)))[..., 0]
+    return -0.5 * np.sum(white**2, 1) - np.sum(np.log(np.diagonal(root, axis1=1, axis2=2)), 1)
+
+
+def quick_kernel(x: Matrix, y: Vector, noise: Vector, variance: float = 1.0) -> Matern52:
+    """The most probable of a few kernels: cheap, deterministic, good enough to rehearse with."""
+    kernels = kernel_draws(x.shape[1], variance, 48)
+    if len(y) < 4 or x.shape[1] == 0:
+        return kernels[0]
+    middle = kernels[0]
+    prior = [
+        -0.5 * float(np.sum((np.log(k.lengthscales / middle.lengthscales) / _LENGTH_LOG_STD) ** 2))
+        - 0.5 * (np.log(k.variance / variance) / _VARIANCE_LOG_STD) ** 2
+        for k in kernels
+    ]
+    return kernels[int(np.argmax(evidence(kernels, x, y, noise) + prior))]
+
+
+def plausible_kernel(
+    fitted: Matern52, x: Matrix, y: Vector, noise: Vector, variance: float, rng: np.random.Generator
+) -> Matern52:
+    """A draw of the kernel's posterior: prior draws, and the fitted one, by their likelihood."""
+    if x.shape[1] == 0:
+        return fitted
+    kernels = [
+        *kernel_draws(x.shape[1], variance, 64, seed=int(rng.integers(2**31))),
+        *([fitted] if len(y) else []),
+    ]
+    if not len(y):
+        return kernels[int(rng.integers(len(kernels)))]
+    weights = evidence(kernels, x, y, noise)
+    weights = np.exp(weights - weights.max())
+    return kernels[int(rng.choice(len(kernels), p=weights / weights.sum()))]

@@ -1,0 +1,143 @@
+"""Groups of quantities: slopes, growing factors, sources, fits."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from probewise.planner._network_fit import _Posterior, fit_group
+from probewise.planner._network_kernel import LevelKernel
+from probewise.planner._network_process import GroupProcess
+
+
+def data(n: int = 24, d: int = 2, levels: int = 2, seed: int = 0) -> Any:
+    rng = np.random.default_rng(seed)
+    x, level = rng.random((n, d)), rng.integers(0, levels, n)
+    y = np.sin(5 * x[:, 0]) + x[:, 1] + 0.4 * level * x[:, 0]
+    return x, level, (y - y.mean()) / y.std(), np.full(n, 1e-6)
+
+
+def kernel(levels: int = 2, d: int = 2) -> LevelKernel:
+    lengths = 0.3 + 0.1 * np.arange(levels * d, dtype=np.float64).reshape(levels, d)
+    return LevelKernel(lengths, np.array([1.0, 0.4])[:levels], np.array([1.0, 0.7])[:levels])
+
+
+def process(levels: int = 2) -> GroupProcess:
+    x, level, y, noise = data(levels=levels)
+    return GroupProcess(kernel(levels), x, level, y, noise, np.full(levels, 1e-6))
+
+
+@pytest.mark.parametrize("levels", [1, 2])
+def test_the_slope_of_the_posterior_is_exact(levels: int) -> None:
+    x, level, y, noise = data(levels=levels)
+    posterior = _Posterior(x, level, y, noise, np.ones(2), levels)
+    theta = posterior.center + 0.2 * np.random.default_rng(1).standard_normal(len(posterior.center))
+    theta[3 * levels : 4 * levels] = np.log(1e-3)
+    _, slope = posterior(theta)
+    for i in range(len(theta)):
+        step = np.zeros(len(theta))
+        step[i] = 1e-5
+        numeric = (posterior(theta + step)[0] - posterior(theta - step)[0]) / 2e-5
+        assert slope[i] == pytest.approx(numeric, rel=1e-4, abs=1e-4)
+
+
+def test_slopes_of_moments_are_exact() -> None:
+    found, z = process(), np.random.default_rng(2).random((6, 2))
+    moments = found.moments(z, 1, slopes=True)
+    for i in range(2):
+        step = np.zeros(2)
+        step[i] = 1e-5
+        high, low = found.moments(z + step, 1), found.moments(z - step, 1)
+        np.testing.assert_allclose(
+            moments.mean_slope[:, i], (high.mean - low.mean) / 2e-5, rtol=1e-4, atol=1e-6
+        )
+        np.testing.assert_allclose(
+            moments.std_slope[:, i], (high.std - low.std) / 2e-5, rtol=1e-3, atol=1e-5
+        )
+
+
+def test_a_process_that_grew_is_the_process_of_all_data() -> None:
+    x, level, y, noise = data()
+    rough = np.full(2, 1e-6)
+    whole = GroupProcess(kernel(), x, level, y, noise, rough)
+    grown = GroupProcess(kernel(), x[:9], level[:9], y[:9], noise[:9], rough)
+    assert grown.continues(x, level, noise)
+    grown = grown.with_data(x[9:20], level[9:20], y[:20], noise[9:20])
+    grown = grown.with_data(x[20:], level[20:], y, noise[20:])
+    assert not grown.continues(x[:9], level[:9], noise[:9])
+    z = np.random.default_rng(3).random((7, 2))
+    for lev in (0, 1):
+        one, other = whole.moments(z, lev), grown.moments(z, lev)
+        np.testing.assert_allclose(one.mean, other.mean, atol=1e-7)
+        np.testing.assert_allclose(one.std, other.std, atol=1e-7)
+        np.testing.assert_allclose(whole.means(z, lev), one.mean, atol=1e-12)
+    unchanged = grown.with_data(x[:0], level[:0], 2.0 * y, noise[:0])
+    np.testing.assert_allclose(unchanged.moments(z, 0).mean, 2.0 * grown.moments(z, 0).mean)
+
+
+def test_covariance_between_levels_is_that_of_conditioning() -> None:
+    """Measuring the cheap source at z changes the dear one at x by covariance over variance."""
+    found, rng = process(), np.random.default_rng(4)
+    z, x = rng.random((1, 2)), rng.random((5, 2))
+    before, at = found.moments(x, 1), found.moments(z, 0)
+    covariance = found.covariance(x, 1, z, 0)[:, 0]
+    told = at.mean + 0.7
+    after = found.with_data(z, np.array([0]), np.concatenate([found.y, told]), np.array([1e-6]))
+    predicted = before.mean + covariance / (at.std**2 + 2e-6) * 0.7
+    np.testing.assert_allclose(after.moments(x, 1).mean, predicted, atol=1e-5)
+    np.testing.assert_allclose(
+        found.paired(x, 0, 1), np.diag(found.covariance(x, 0, x, 1)), atol=1e-10
+    )
+    np.testing.assert_allclose(found.paired(x, 1, 1), before.std**2, atol=1e-10)
+
+
+def test_a_source_without_relation_is_dropped_and_a_good_one_used() -> None:
+    rng = np.random.default_rng(5)
+    x = rng.random((60, 1))
+    level = np.repeat([0, 1], 30)
+    good = np.sin(6 * x[:, 0])
+    z = rng.random((20, 1))
+    dear, shares = np.ones(20, dtype=int), []
+    for cheap in (good + 0.1, np.cos(17 * x[:, 0])):
+        y, noise = np.where(level == 1, good, cheap), np.full(60, 1e-4)
+        fit = fit_group(x, level, y, noise, np.ones(1), 2)
+        found = GroupProcess(fit.kernel, x[:30], level[:30], y[:30], noise[:30], fit.roughness)
+        before = np.sqrt(fit.kernel.prior_variance(1))
+        shares.append(float(np.median(found.moments(z, int(dear[0])).std)) / before)
+    assert shares[0] < 0.8 < 0.9 < shares[1]
+
+
+def test_roughness_is_fitted_where_no_smooth_function_is() -> None:
+    rng = np.random.default_rng(6)
+    x = rng.random((80, 1))
+    smooth = np.sin(4 * x[:, 0])
+    rough = smooth + 0.3 * rng.standard_normal(80)
+    fits = [
+        fit_group(x, np.zeros(80, int), y, np.full(80, 1e-8), np.ones(1), 1)
+        for y in (smooth, rough)
+    ]
+    assert fits[0].roughness[0] < 1e-4 < 0.03 < fits[1].roughness[0] < 0.3
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    st.lists(st.floats(-3, 3), min_size=1, max_size=12),
+    st.sampled_from([0.0, 1e-12, 1.0]),
+    st.integers(0, 3),
+)
+def test_no_data_break_the_algebra(values: list[float], spread: float, seed: int) -> None:
+    """Constant outputs, repeated points, one datum: finite moments, never a crash."""
+    rng = np.random.default_rng(seed)
+    n = len(values)
+    x = spread * rng.random((n, 2))
+    y, noise = np.array(values), np.full(n, 1e-10)
+    fit = fit_group(x, np.zeros(n, int), y, noise, np.ones(2), 1)
+    found = GroupProcess(fit.kernel, x, np.zeros(n, int), y, noise, fit.roughness)
+    moments = found.moments(rng.random((5, 2)), 0, slopes=True)
+    for part in (moments.mean, moments.std, moments.mean_slope, moments.std_slope):
+        assert np.isfinite(part).all()
+    assert (moments.std >= 0).all()
