@@ -23,6 +23,7 @@ from ._settings import DEFAULT_SETTINGS, PlannerSettings
 Play = Callable[[Sequence[RehearsalTask]], Iterable[Playthrough]]
 """Plays rehearsals, in any order: in this process, or as tasks elsewhere."""
 
+_NO_CONTENDERS = frozenset({"planner", "random", "cheap-first", "cost-blind"})
 _EVERY = 40
 _FIRST_WORLDS, _MORE_WORLDS = 4, 6
 
@@ -162,7 +163,7 @@ def _lighter(settings: PlannerSettings) -> PlannerSettings:
 def default_contenders(
     workflow: Workflow, goal: Goal, settings: PlannerSettings | None = None
 ) -> tuple[Contender, ...]:
-    """The planner as it is; with samples, also wide and narrow; then the baselines, but chance."""
+    """The planner as it is; with samples, also wide and narrow; then the serious baselines."""
     own = settings or DEFAULT_SETTINGS
     found = [Contender(label="planner", policy="planner", settings=own)]
     if not is_network(workflow, goal) and workflow.mount is not None:
@@ -172,5 +173,5 @@ def default_contenders(
             Contender(label=f"planner, {n}", policy="planner", settings=own.model_copy(update=u))
             for n, u in (("wide", wide), ("narrow", narrow))
         ]
-    others = [n for n in base_names(goal) if n not in {"planner", "random"}]
+    others = [n for n in base_names(goal) if n not in _NO_CONTENDERS]
     return (*found, *(Contender(label=n, policy=n, settings=own) for n in others))

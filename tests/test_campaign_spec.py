@@ -112,6 +112,8 @@ def test_policies_depend_on_the_goal(load: Callable[..., CampaignSpec]) -> None:
         "fixed",
         "random",
         "single-source",
+        "cheap-first",
+        "cost-blind",
         "rehearsed",
     )
     positions = load_spec("bfo-replay", data="x.h5")
