@@ -16,15 +16,18 @@ class PlannerPlayer:
     """``probewise.planner.Planner`` on a problem.
 
     ``policy`` is one of the planner's own: ``planner``, or ``single-source`` for the same belief
-    and values on the goal's own measurement alone.
+    and values on the goal's own measurement alone. With ``settable`` it may ask for a step at
+    values of its parents that nobody has made.
     """
 
-    def __init__(self, problem: Problem, seed: int, *, policy: str = "planner") -> None:
+    def __init__(
+        self, problem: Problem, seed: int, *, policy: str = "planner", settable: bool = False
+    ) -> None:
         self.problem = problem
         self.stopped = ""
         self._action: Action | None = None
         self._planner = Planner(
-            workflow_of(problem),
+            workflow_of(problem, settable=settable),
             problem.goal,
             Budget(credits=problem.budget),
             seed=seed,
@@ -42,8 +45,10 @@ class PlannerPlayer:
             last = self._planner.last
             self.stopped = last.reason if last is not None else "no reason given"
             return None
-        self._action = actions[0]
-        return Query((self._action.step,), self.problem.snapped(self._action.target.design))
+        self._action = action = actions[0]
+        parents = self.problem.by_step[action.step].parents
+        given = {p: float(action.parameters[p]) for p in parents if p in action.parameters}
+        return Query((action.step,), self.problem.snapped(action.target.design), given)
 
     def tell(self, query: Query, values: Mapping[str, float]) -> None:
         assert self._action is not None, "tell follows ask"

@@ -18,6 +18,7 @@ from ._tables import Groups
 
 COLORS = {
     "planner": "#c0392b",
+    "planner-settable": "#e59866",
     "single-source": "#2c6fbb",
     "log-ei": "#2e8b57",
     "screen": "#b8860b",

@@ -193,8 +193,11 @@ _CAP = 4.0
 """An uncertain price is never more than this times what was expected."""
 
 
-def workflow_of(problem: Problem) -> Workflow:
-    """The workflow that a planner gets: steps, prices and declared noise, without the functions."""
+def workflow_of(problem: Problem, *, settable: bool = False) -> Workflow:
+    """The workflow that a planner gets: steps, prices and declared noise, without the functions.
+
+    With ``settable`` a step may be asked for at any values of its parents, before these are made.
+    """
     return Workflow(
         name=problem.name,
         space=problem.space,
@@ -210,6 +213,7 @@ def workflow_of(problem: Problem) -> Workflow:
                     "produces": n.quantity,
                     "cost_credits": _amount(n),
                     "noise": {n.quantity: n.noise},
+                    "settable": settable and bool(n.parents),
                 }
             )
             for n in problem.steps

@@ -83,13 +83,17 @@ def this_machine() -> Machine:
 
 
 def read_runs(path: Path) -> Iterator[Run]:
-    """Runs in a file of JSON lines; a line torn by a crash is left out."""
+    """Runs in a file of JSON lines.
+
+    A line torn by a crash is left out, and so are records of benchmarks that are no suites.
+    """
     if not path.is_file():
         return
     with path.open(encoding="utf-8") as file:
         for line in file:
-            if line.endswith("\n") and line.strip():
-                yield Run.model_validate_json(line)
+            record = json.loads(line) if line.endswith("\n") and line.strip() else {}
+            if "suite" in record:
+                yield Run.model_validate(record)
 
 
 def finished(path: Path) -> set[tuple[str, str, int]]:

@@ -23,6 +23,7 @@ SUITE = Suite(
     problems={name: partial(_network, name) for name in NETWORKS},
     policies={
         "planner": PlannerPlayer,
+        "planner-settable": partial(PlannerPlayer, settable=True),
         "random": RandomPlayer,
         "log-ei": LogEI,
         "screen": Screen,

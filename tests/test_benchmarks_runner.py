@@ -109,6 +109,8 @@ def test_a_line_comes_back_as_it_was(tmp_path: Path) -> None:
     assert list(read_runs(out)) == [run] and run.budget == 4.0
     assert run.machine.cores >= 1 and run.machine.versions["numpy"] == np.__version__
     append(out, run)
+    with out.open("a") as file:
+        file.write('{"world": 3}\n')  # of another benchmark
     assert len(list(read_runs(out))) == 2
 
 
@@ -118,7 +120,7 @@ def test_seeds() -> None:
         seed_list("three")
 
 
-@pytest.mark.parametrize("policy", ["planner", "random", "log-ei", "screen"])
+@pytest.mark.parametrize("policy", ["planner", "planner-settable", "random", "log-ei", "screen"])
 def test_every_policy_plays(
     policy: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
