@@ -6,6 +6,7 @@ Ray is imported only when a :class:`RayRuntime` starts or :func:`map_tasks` runs
 from ._bootstrap import connect, disconnect, map_tasks
 from ._conformance import check_worker
 from ._example import example_job
+from ._finding import Finding
 from ._guardian import Guardian, LimitsGuardian
 from ._inline import InlineRuntime
 from ._memory import MemoryStore
@@ -16,6 +17,7 @@ from ._scaffold import new_worker
 from ._seat import Seat
 
 __all__ = [
+    "Finding",
     "Guardian",
     "InlineRuntime",
     "LimitsGuardian",

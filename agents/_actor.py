@@ -9,6 +9,7 @@ import socket
 import time
 from collections import deque
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any, cast, final
 
 from ..workflow import (
@@ -26,8 +27,11 @@ from ..workflow import (
     WorkerSpec,
 )
 from ._bootstrap import import_ray
+from ._finding import Finding
 from ._guardian import Guardian
+from ._ledger import Ledger
 from ._registry import make_worker
+from ._runtime import ledger_path
 from ._seat import Seat
 
 
@@ -35,22 +39,28 @@ from ._seat import Seat
 class SeatActor:
     """The class that becomes an actor: it only holds a seat."""
 
-    def __init__(self, name: str, spec: WorkerSpec, store: ArrayStore | None) -> None:
-        self._name, self._spec, self._store = name, spec, store
+    def __init__(
+        self, name: str, spec: WorkerSpec, store: ArrayStore | None, ledger: Path | None
+    ) -> None:
+        self._name, self._spec, self._store, self._ledger = name, spec, store, ledger
 
     def start(self) -> tuple[tuple[Offer, ...], int, str]:
         """Make the worker; its offers, this process and this machine."""
-        self._seat = Seat(self._name, make_worker(self._spec, self._name), self._store)
+        worker = make_worker(self._spec, self._name)
+        self._seat = Seat(self._name, worker, self._store, Ledger(self._ledger))
         return self._seat.worker.offers(), os.getpid(), socket.gethostname()
 
     def perform(self, issued: Issued, step: Step) -> Observation:
         return self._seat.perform(issued, step)
 
+    def inquire(self, issued: Issued, step: Step) -> Finding:
+        return self._seat.inquire(issued, step)
+
     def review(self, action: Action, step: Step, commitment: Commitment, twin: bool) -> Verdict:
         return cast(Guardian, self._seat.worker).review(action, step, commitment, twin)
 
     def close(self) -> None:
-        self._seat.worker.close()
+        self._seat.close()
 
 
 @final
@@ -58,9 +68,15 @@ class Post:
     """Where one worker sits on Ray: its actor, if it lives, and the actions that wait for it."""
 
     def __init__(
-        self, name: str, spec: WorkerSpec, worker: type[Worker], store: ArrayStore | None
+        self,
+        name: str,
+        spec: WorkerSpec,
+        worker: type[Worker],
+        store: ArrayStore | None,
+        ledgers: Path | None = None,
     ) -> None:
         self.name, self.spec, self.worker, self._store = name, spec, worker, store
+        self._ledger = ledger_path(ledgers, name, worker)
         self.waiting: deque[tuple[Issued, Step]] = deque()
         self.actor: Any = None
         self._starting: Any = None
@@ -86,7 +102,7 @@ class Post:
             "max_concurrency": self.spec.capacity,
         }
         actor_class = ray.remote(**options)(SeatActor)
-        self.actor = actor_class.remote(self.name, self.spec, self._store)
+        self.actor = actor_class.remote(self.name, self.spec, self._store, self._ledger)
         self._starting = self.actor.start.remote()
 
     def await_ready(self, timeout_s: float) -> tuple[Offer, ...]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
+from pathlib import Path
 from typing import cast, final
 
 from ..workflow import (
@@ -18,9 +19,11 @@ from ..workflow import (
     Verdict,
     WorkerSpec,
 )
+from ._finding import Finding
 from ._guardian import Guardian
+from ._ledger import Ledger
 from ._registry import make_worker
-from ._runtime import Crew
+from ._runtime import Crew, ledger_path
 from ._seat import Seat
 from ._settle import failed
 
@@ -39,6 +42,8 @@ class InlineRuntime:
         Its guardian.
     store
         Where arrays are kept.
+    ledgers
+        Folder of the ledgers of workers that may not be run again; None keeps them in memory.
     """
 
     def __init__(
@@ -46,9 +51,10 @@ class InlineRuntime:
         workers: Mapping[str, WorkerSpec],
         guardian: WorkerSpec,
         store: ArrayStore | None = None,
+        ledgers: Path | None = None,
     ) -> None:
         self._crew = Crew(workers, guardian)
-        self._store = store
+        self._store, self._ledgers = store, ledgers
         self._seats: dict[str, Seat] = {}
         self._guardian: Guardian | None = None
         self._done: list[Observation] = []
@@ -58,7 +64,9 @@ class InlineRuntime:
             try:
                 guardian = make_worker(self._crew.guardian, "guardian")
                 for name, spec in self._crew.specs.items():
-                    self._seats[name] = Seat(name, make_worker(spec, name), self._store)
+                    worker = make_worker(spec, name)
+                    ledger = Ledger(ledger_path(self._ledgers, name, type(worker)))
+                    self._seats[name] = Seat(name, worker, self._store, ledger)
                     self._crew.take_offers(name, self._seats[name].worker.offers())
             except Exception:
                 self.close()
@@ -82,6 +90,9 @@ class InlineRuntime:
             worker = self._crew.classes[issued.worker]
             self._done.append(failed(issued, step, worker, failure))
 
+    def inquire(self, issued: Issued, step: Step) -> Finding:
+        return self._seats[issued.worker].inquire(issued, step)
+
     def collect(self, everything: bool, timeout_s: float | None) -> list[Observation]:
         done, self._done = sorted(self._done, key=lambda o: o.action_id), []
         return done
@@ -104,6 +115,6 @@ class InlineRuntime:
 def close_quietly(seat: Seat) -> None:
     """Close the worker of a seat; an error is logged, so that the others are closed too."""
     try:
-        seat.worker.close()
+        seat.close()
     except Exception:
         _log.exception("worker %r did not close", seat.worker_name)

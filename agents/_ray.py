@@ -6,6 +6,7 @@ import logging
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, final
 
 from ..workflow import (
@@ -13,6 +14,7 @@ from ..workflow import (
     ArrayStore,
     Commitment,
     Failure,
+    Fate,
     Issued,
     Observation,
     Offer,
@@ -24,6 +26,7 @@ from ..workflow import (
 )
 from ._actor import Post, close_all, start_all
 from ._bootstrap import connect, disconnect, import_ray
+from ._finding import Finding
 from ._runtime import Crew
 from ._settle import failed, lost, settle
 
@@ -63,6 +66,8 @@ class RayRuntime:
         Its guardian, an actor too.
     store
         Where arrays are kept; it travels to every actor, so all nodes must see its folder.
+    ledgers
+        Folder of the ledgers of workers that may not be run again; their nodes must see it.
     address
         A cluster; None starts one on this machine.
     num_cpus
@@ -76,6 +81,7 @@ class RayRuntime:
         workers: Mapping[str, WorkerSpec],
         guardian: WorkerSpec,
         store: ArrayStore | None = None,
+        ledgers: Path | None = None,
         address: str | None = None,
         num_cpus: int = 2,
         ready_timeout_s: float = 120.0,
@@ -83,7 +89,7 @@ class RayRuntime:
         self._crew = Crew(workers, guardian)
         self._address, self._num_cpus, self._ready_timeout_s = address, num_cpus, ready_timeout_s
         self._posts = {
-            name: Post(name, spec, self._crew.classes[name], store)
+            name: Post(name, spec, self._crew.classes[name], store, ledgers)
             for name, spec in workers.items()
         }
         self._guardian = Post("guardian", guardian, self._crew.guardian_class, None)
@@ -123,6 +129,17 @@ class RayRuntime:
         else:
             failure = Failure(kind="refused", message=f"guardian: {verdict.reason}")
             self._done.append(failed(issued, step, post.worker, failure))
+
+    def inquire(self, issued: Issued, step: Step) -> Finding:
+        ray, post = import_ray(), self._posts[issued.worker]
+        try:
+            self._revive(post)
+            answer = post.actor.inquire.remote(issued, step)
+            return ray.get(answer, timeout=post.spec.timeout_s)
+        except (ray.exceptions.RayError, ProbewiseError):
+            _log.exception("worker %r, what became of %s", post.name, issued.action.id)
+            post.end(hangs=True)
+            return Finding(fate=Fate.UNKNOWN, by="nobody")
 
     def collect(self, everything: bool, timeout_s: float | None) -> list[Observation]:
         end = float("inf") if timeout_s is None else time.monotonic() + timeout_s

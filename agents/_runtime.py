@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Protocol, final
 
 from ..workflow import (
@@ -19,6 +20,7 @@ from ..workflow import (
     WorkerError,
     WorkerSpec,
 )
+from ._finding import Finding
 from ._guardian import Guardian
 from ._registry import worker_type
 
@@ -57,6 +59,14 @@ class Runtime(Protocol):
         ------
         WorkerError
             If there is no such worker, or it does not offer what the step needs.
+        """
+        ...
+
+    def inquire(self, issued: Issued, step: Step) -> Finding:
+        """After a crash: what became of an action that was issued and never observed.
+
+        Its seat's ledger is looked up, then the worker is asked. Waits for the answer; a worker
+        that does not give one does not know.
         """
         ...
 
@@ -159,6 +169,11 @@ class Crew:
             for name, offers in self.offers.items()
             if any(o.capability == step.needs for o in offers)
         ]
+
+
+def ledger_path(folder: Path | None, name: str, worker: type[Worker]) -> Path | None:
+    """The ledger of a worker that may not be run again; None for any other, or without a folder."""
+    return None if folder is None or worker.replayable else folder / f"{name}.jsonl"
 
 
 def _misplaced(who: str, spec: WorkerSpec, allowed: str) -> WorkerError:

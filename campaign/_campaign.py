@@ -18,11 +18,11 @@ from ..agents import (
     RayRuntime,
     Runtime,
     make_truth,
-    worker_types,
 )
 from ..planner import make_policy
 from ..workflow import (
     Event,
+    Fate,
     Policy,
     RealClock,
     Recommendation,
@@ -38,7 +38,8 @@ from ..workflow import (
 from ._journal import Journal, replay
 from ._load_spec import load_spec
 from ._loop import Loop, Write, offers_by_capability
-from ._run_folder import RunFolder, write_atomically
+from ._reconcile import Answer
+from ._run_folder import LEDGERS, RunFolder, write_atomically
 from ._spec import CampaignSpec, spec_from_dict
 from ._store import Hdf5Store
 from ._summary import summarize
@@ -96,6 +97,7 @@ class Campaign:
         self._seen: list[Event] = []
         self._memory = MemoryStore()
         self._sink: MlflowSink | None = None
+        self._loop: Loop | None = None
         self._wall_s = 0.0
         if runtime == "ray" and out is None:
             raise SpecError(
@@ -185,10 +187,12 @@ class Campaign:
         offers = {w: tuple(o.capability for o in given) for w, given in runtime.start().items()}
         self.state.offers = offers_by_capability(offers, self.spec.workflow.steps)
         clock = VirtualClock if self.spec.clock == "virtual" else RealClock
-        loop = Loop(self.state, self.policy, runtime, clock(self.state.now_h), write)
-        yield from loop.reissue(self._replayable)
+        patience_h = self.spec.answer_within_h
+        loop = Loop(self.state, self.policy, runtime, clock(self.state.now_h), write, patience_h)
+        self._loop = loop
         for last in before:
             yield from loop.assess_after(last)
+        yield from loop.reconciler.after_a_crash()
         yield from loop.events()
 
     def _open(self, stack: ExitStack) -> Write:
@@ -221,12 +225,29 @@ class Campaign:
     def _runtime(self) -> Runtime:
         spec = self.spec
         store = self._memory if self._out is None else Hdf5Store(self._out)
+        ledgers = None if self._out is None else self._out.absolute() / LEDGERS
         if self._runtime_name == "inline":
-            return InlineRuntime(spec.workers, spec.guardian, store)
-        return RayRuntime(spec.workers, spec.guardian, store, address=self._address)
+            return InlineRuntime(spec.workers, spec.guardian, store, ledgers)
+        return RayRuntime(spec.workers, spec.guardian, store, ledgers, address=self._address)
 
-    def _replayable(self, worker: str) -> bool:
-        return worker_types()[self.spec.workers[worker].type].load().replayable
+    def answer(self, action_id: str, fate: Fate, by: str, note: str = "") -> None:
+        """Say what became of an action that ``state.questions`` asks about.
+
+        Taken in while the campaign is iterated; may be called from another thread.
+
+        Raises
+        ------
+        SpecError
+            If nobody asks about that action.
+        """
+        if self._loop is None or action_id not in self.state.questions:
+            raise SpecError(
+                f"answer for action {action_id!r}",
+                "no open question about it",
+                f"one of {sorted(self.state.questions)}",
+                "see what is asked in 'state.questions'",
+            )
+        self._loop.reconciler.answers.append(Answer(action_id, fate, by, note))
 
     # -- looking ----------------------------------------------------------------------------------
 

@@ -7,6 +7,7 @@ what comes back is an event again. Nothing else happens here.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import final
@@ -20,7 +21,6 @@ from ..workflow import (
     Decided,
     Decision,
     Event,
-    Failure,
     Issued,
     Observation,
     Observed,
@@ -31,6 +31,7 @@ from ..workflow import (
     Step,
     Stopped,
 )
+from ._reconcile import Reconciler
 
 Write = Callable[..., object]
 """Makes events durable: ``write(*events)`` returns when they are on the disk."""
@@ -52,10 +53,18 @@ class Loop:
         Who decides, who does it, and whose time it is.
     write
         The journal.
+    patience_h
+        How long a question to a human waits for an answer; never asked on a virtual clock.
     """
 
     def __init__(
-        self, state: State, policy: Policy, runtime: Runtime, clock: Clock, write: Write
+        self,
+        state: State,
+        policy: Policy,
+        runtime: Runtime,
+        clock: Clock,
+        write: Write,
+        patience_h: float = 0.0,
     ) -> None:
         self.state = state
         self._policy = policy
@@ -63,10 +72,13 @@ class Loop:
         self._clock = clock
         self._write = write
         self._due: list[Observation] = []
+        self.reconciler = Reconciler(state, runtime, clock, self._record, patience_h)
 
     def events(self) -> Iterator[Event]:
         """Run, and yield each event after it is safe and taken in."""
         while self.state.stopped is None:
+            if self.state.questions:
+                yield from self.reconciler.take_answers()
             decision = self._decide()
             match decision.kind:
                 case "act" | "close":
@@ -141,19 +153,31 @@ class Loop:
         return action.session if action.session in self.state.sessions else None
 
     def _await_results(self) -> Iterator[Event]:
-        """The next result in the order of campaign time (virtual), or whatever is there (real)."""
-        if self._clock.virtual:
-            self._due += self._runtime.collect(everything=True, timeout_s=None)
-            self._due.sort(key=lambda o: (o.end_h, o.action_id))
-            ready, self._due = self._due[:1], self._due[1:]
-        else:
-            ready = self._runtime.collect(everything=False, timeout_s=_POLL_S)
-        for observation in ready:
+        """Take in the next result, or whatever is there."""
+        for observation in self._next_results():
+            if self.reconciler.is_lost(observation):
+                yield from self.reconciler.after_a_loss(observation)
+                continue
             self._clock.advance_to(observation.end_h)
             hour = max(self._clock.now_h(), observation.end_h)
             yield from self._record(Observed(hour=hour, observation=observation))
             if _is_informative(observation):
                 yield from self._assess()
+
+    def _next_results(self) -> list[Observation]:
+        """The next in the order of campaign time (virtual), or all that are finished (real)."""
+        if self._clock.virtual:
+            self._due += self.reconciler.found()
+            self._due += self._runtime.collect(everything=True, timeout_s=None)
+            self._due.sort(key=lambda o: (o.end_h, o.action_id))
+            ready, self._due = self._due[:1], self._due[1:]
+            return ready
+        known = self.reconciler.found()
+        only_questions = len(self.state.questions) == len(self.state.running)
+        if only_questions and not known:
+            time.sleep(_POLL_S)
+        timeout_s = 0.0 if known or only_questions else _POLL_S
+        return known + self._runtime.collect(everything=False, timeout_s=timeout_s)
 
     def _assess(self) -> Iterator[Event]:
         recommendation = self._policy.recommend(self.state)
@@ -191,33 +215,6 @@ class Loop:
             Decided(hour=hour, decision=last),
             Stopped(hour=hour, reason=decision.reason, recommendation=recommendation),
         )
-
-    def reissue(self, replayable: Callable[[str], bool]) -> Iterator[Event]:
-        """After a crash: give out again what was running, where that is harmless.
-
-        A twin or computation gives the same result for the same action. Anything else may or may
-        not have happened: it is observed as uncertain, charged at its cap, and never repeated by
-        itself.
-        """
-        for issued in list(self.state.running.values()):
-            step = self.state.workflow.step(issued.action.step)
-            if replayable(issued.worker) or step.repeat == "idempotent":
-                self._runtime.submit(issued, step)
-                continue
-            observation = Observation(
-                action_id=issued.action.id,
-                worker=issued.worker,
-                cost_credits=issued.commitment.credits,
-                queued_h=issued.hour,
-                start_h=issued.hour,
-                end_h=max(self._clock.now_h(), issued.hour),
-                failure=Failure(
-                    kind="uncertain",
-                    message="the campaign's process ended while this ran",
-                    remedy="look at the instrument; the action is charged and not repeated",
-                ),
-            )
-            yield from self._record(Observed(hour=self._clock.now_h(), observation=observation))
 
 
 def dead_end(state: State) -> str | None:

@@ -16,6 +16,8 @@ from typing import IO, final
 from ..workflow import RunFolderError
 
 _SPEC, _JOURNAL, _LOCK = "campaign.yaml", "journal.sqlite", "run.lock"
+LEDGERS = "ledgers"
+"""Folder in a run folder where seats note what they did."""
 
 
 @final
@@ -43,6 +45,9 @@ class RunFolder:
         folder = cls.check_new(path)
         folder.mkdir(parents=True, exist_ok=True)
         lock = _locked(folder)
+        if any(item.name != _LOCK for item in folder.iterdir()):
+            lock.close()  # another process was here between the look and the lock
+            raise _not_new(folder)
         run = cls(folder, lock)
         run.data_path.mkdir(exist_ok=True)
         _sync(folder)
@@ -60,14 +65,7 @@ class RunFolder:
         """
         folder = Path(path).absolute()
         if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-            what = "a folder that is not empty" if folder.is_dir() else "a file"
-            raise RunFolderError(
-                f"run folder {str(folder)!r}",
-                what,
-                "a new or empty folder",
-                "give another folder, resume the run that is in it, or ask to start afresh, which"
-                " keeps the earlier run beside it",
-            )
+            raise _not_new(folder)
         return folder
 
     @classmethod
@@ -204,6 +202,16 @@ def write_atomically(path: Path, text: str) -> None:
     finally:
         temporary.unlink(missing_ok=True)
     _sync(path.parent)
+
+
+def _not_new(folder: Path) -> RunFolderError:
+    return RunFolderError(
+        f"run folder {str(folder)!r}",
+        "a folder that is not empty" if folder.is_dir() else "a file",
+        "a new or empty folder",
+        "give another folder, resume the run that is in it, or ask to start afresh, which keeps the"
+        " earlier run beside it",
+    )
 
 
 def _existing(path: str | Path) -> Path:

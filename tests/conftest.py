@@ -25,6 +25,7 @@ _DOUBLES = """\
 [probewise.workers]
 echo = probewise.agents._testing:EchoInstrument
 real-echo = probewise.agents._testing:RealEcho
+notebook-echo = probewise.agents._testing:NotebookEcho
 gone = probewise.agents._testing:NotThere
 not-a-worker = probewise.agents._testing:FolderStore
 """

@@ -16,6 +16,7 @@ from probewise.agents._testing import FolderStore
 from probewise.workflow import (
     Action,
     Commitment,
+    Fate,
     Issued,
     Observation,
     Step,
@@ -44,12 +45,17 @@ WORKERS = {
     "pair": WorkerSpec(type="echo", capacity=2),
     "brief": WorkerSpec(type="real-echo", timeout_s=1.0),
 }
+"""Besides these, ``noted`` is an instrument that keeps a record of what it did."""
 
 
 @pytest.fixture(scope="module")
 def crew(ray_cluster: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RayRuntime]:
     """One runtime for this file; every test leaves its workers able to work."""
-    runtime = RayRuntime(WORKERS, LIMITS, FolderStore(tmp_path_factory.mktemp("arrays")))
+    folder = tmp_path_factory.mktemp("arrays")
+    (folder / "notebook").mkdir()
+    noted = WorkerSpec(type="notebook-echo", config={"notebook": str(folder / "notebook")})
+    crew = WORKERS | {"noted": noted}
+    runtime = RayRuntime(crew, LIMITS, FolderStore(folder), folder / "ledgers")
     runtime.start()
     yield runtime
     runtime.close()
@@ -98,6 +104,38 @@ def test_what_cannot_be_repeated_is_uncertain_after_a_crash(crew: RayRuntime) ->
     assert kind_of(only(crew, issued("u1", "brief", fault="kill"), ONCE)) == "uncertain"
     assert kind_of(only(crew, issued("u2", "brief", fault="kill"))) == "crashed"
     assert kind_of(only(crew, issued("u3", fault="kill"), ONCE)) == "crashed", "a twin may repeat"
+
+
+@pytest.mark.parametrize(
+    ("dies", "fate", "by", "cost"),
+    [
+        ("before", Fate.NOT_DONE, "worker", None),
+        ("amid", Fate.UNKNOWN, "worker", None),
+        ("done", Fate.DONE_WITHOUT_RESULT, "worker", 2.0),
+        ("after", Fate.DONE, "worker", None),
+    ],
+)
+def test_the_next_process_says_what_became_of_it(
+    crew: RayRuntime, dies: str, fate: Fate, by: str, cost: float | None
+) -> None:
+    one = issued(f"n-{dies}", "noted", dies=dies)
+    assert kind_of(only(crew, one, ONCE)) == "uncertain"
+    found = crew.inquire(one, ONCE)
+    assert (found.fate, found.by) == (fate, by)
+    if fate in {Fate.NOT_DONE, Fate.UNKNOWN}:
+        assert found.observation is None
+        return
+    assert found.observation is not None
+    assert (found.observation.failure is None) == (fate is Fate.DONE)
+    assert cost is None or found.observation.cost_credits == cost
+    assert crew.inquire(one, ONCE).by == "ledger"
+
+
+def test_what_never_reached_a_worker_was_not_done(crew: RayRuntime) -> None:
+    assert kind_of(only(crew, issued("n1", "noted"), ONCE)) is None
+    found = crew.inquire(issued("n2", "noted"), ONCE)
+    assert (found.fate, found.by) == (Fate.NOT_DONE, "ledger")
+    assert crew.inquire(issued("n2"), ONCE).fate is Fate.NOT_DONE, "of a twin"
 
 
 def test_a_worker_that_hangs_is_killed_after_its_timeout(crew: RayRuntime) -> None:

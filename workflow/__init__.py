@@ -13,9 +13,12 @@ from ._errors import (
     WorkerError,
 )
 from ._events import (
+    Answered,
+    Asked,
     Assessed,
     Decided,
     Event,
+    Inquired,
     Issued,
     Observed,
     Refused,
@@ -24,6 +27,7 @@ from ._events import (
     Stopped,
     event_adapter,
 )
+from ._fate import Fate
 from ._goal import Budget, Explore, Goal, LocateBoundary, Maximize
 from ._inventory import WHOLE_SPACE, Inventory, Place, Sample, Status, place_of, places_seen
 from ._model import Name, Record
@@ -33,6 +37,7 @@ from ._space import Continuous, Design, Discrete, Space, Variable
 from ._state import Session, State
 from ._step import ActsOn, Amount, Level, Library, Step
 from ._worker import (
+    Account,
     Array,
     ArrayStore,
     Axis,
@@ -51,14 +56,17 @@ from ._workflow import Workflow
 
 __all__ = [
     "WHOLE_SPACE",
+    "Account",
     "Action",
     "ActionState",
     "ActsOn",
     "Alternative",
     "Amount",
+    "Answered",
     "Array",
     "ArrayRef",
     "ArrayStore",
+    "Asked",
     "Assessed",
     "Axis",
     "Budget",
@@ -75,9 +83,11 @@ __all__ = [
     "Event",
     "Explore",
     "Failure",
+    "Fate",
     "Goal",
     "Grant",
     "Grid",
+    "Inquired",
     "Inventory",
     "Issued",
     "Job",

@@ -12,7 +12,7 @@ from ._step import ActsOn, Step
 Place = tuple[str, int | None, tuple[float, ...]]
 """Key of a place: (sample or "", site or None, design values for steps that need no sample)."""
 
-_NOTHING_HAPPENED = frozenset({"refused", "missing"})
+_NOTHING_HAPPENED = frozenset({"refused", "missing", "not_done"})
 """Failures after which the sample is as it was."""
 
 WHOLE_SPACE: Place = ("", None, ())

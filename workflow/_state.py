@@ -6,7 +6,17 @@ from dataclasses import dataclass, field
 
 from ._action import Action, ActionState, Commitment, Target
 from ._decision import Decision, Grant, Recommendation
-from ._events import Assessed, Decided, Event, Issued, Observed, Refused, Stopped
+from ._events import (
+    Answered,
+    Asked,
+    Assessed,
+    Decided,
+    Event,
+    Issued,
+    Observed,
+    Refused,
+    Stopped,
+)
 from ._goal import Budget, Goal
 from ._inventory import Inventory
 from ._observation import Observation
@@ -47,6 +57,7 @@ class State:
     actions: dict[str, Action] = field(default_factory=dict)
     states: dict[str, ActionState] = field(default_factory=dict)
     running: dict[str, Issued] = field(default_factory=dict)
+    questions: dict[str, Asked] = field(default_factory=dict)
     refused: dict[str, Refused] = field(default_factory=dict)
     observations: list[Observation] = field(default_factory=list)
     inventory: Inventory = field(default_factory=Inventory)
@@ -68,6 +79,11 @@ class State:
                 self._issued(event)
             case Observed():
                 self._observed(event.observation)
+            case Asked():
+                self.questions[event.action_id] = event
+                self.states[event.action_id] = ActionState.UNCERTAIN
+            case Answered():
+                self.questions.pop(event.action_id, None)
             case Assessed():
                 self.recommendation = event.recommendation
             case Stopped():
@@ -103,6 +119,7 @@ class State:
     def _observed(self, observation: Observation) -> None:
         issued = self.running.pop(observation.action_id)
         action = issued.action
+        self.questions.pop(action.id, None)
         self.observations.append(observation)
         self.spent_credits += observation.cost_credits
         if action.session is not None:

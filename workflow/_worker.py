@@ -19,6 +19,7 @@ from pydantic import Field
 
 from ._action import Action, ArrayRef
 from ._decision import Decision, Recommendation
+from ._fate import Fate
 from ._model import Name, Record
 from ._observation import Estimate, Failure, Grid, Quality, Table
 from ._state import State
@@ -100,6 +101,18 @@ class Outcome:
     notes: Mapping[str, float | str] = field(default_factory=dict)
 
 
+@dataclass(frozen=True)
+class Account:
+    """What a worker says became of an action.
+
+    With ``Fate.DONE`` comes the outcome; with ``Fate.DONE_WITHOUT_RESULT`` one may say what it cost
+    and how long it took.
+    """
+
+    fate: Fate
+    outcome: Outcome | None = None
+
+
 class Worker(ABC):
     """Base of all workers.
 
@@ -128,6 +141,15 @@ class Worker(ABC):
     @abstractmethod
     def perform(self, job: Job) -> Outcome:
         """Do it. Faults of the instrument are returned as ``Outcome.failure``; bugs raise."""
+
+    def account(self, action_id: str) -> Account:
+        """What became of an action that was given to this worker, or to the one before it.
+
+        Asked after a crash, of a fresh worker, before anything else. Whoever keeps a record of what
+        the instrument did answers from it. By default, what a replayable worker did is as good as
+        not done, and any other does not know.
+        """
+        return Account(Fate.NOT_DONE if self.replayable else Fate.UNKNOWN)
 
     def close(self) -> None:  # noqa: B027
         """Leave the instrument in a safe state."""
