@@ -28,6 +28,9 @@ _KEPT = 512
 class Ledger:
     """Lines of JSON in a file, or the same in memory.
 
+    The file's folder must be there: a campaign makes it in its run folder when it begins. On a
+    machine that does not see it, nothing can be noted and so nothing be done.
+
     The file is opened, read and locked when it is first needed. A line that was torn by a crash
     counts as never written.
 
@@ -48,7 +51,7 @@ class Ledger:
     @property
     def durable(self) -> bool:
         """Whether it outlives the process; then what it does not hold was never begun."""
-        return self._path is not None and self._path.is_file()
+        return self._path is not None and self._path.parent.is_dir()
 
     def began(self, action_id: str) -> bool:
         """Whether the action was given to the worker, by this process or an earlier one."""
@@ -106,7 +109,6 @@ class Ledger:
     def _open(self) -> None:
         if self._path is None or self._file is not None:
             return
-        self._path.parent.mkdir(exist_ok=True)  # not the run folder: that must be seen from here
         file = self._path.open("a+b", buffering=0)
         try:
             self._lock(file)

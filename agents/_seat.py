@@ -12,6 +12,7 @@ from ..workflow import (
     Array,
     ArrayRef,
     ArrayStore,
+    DiskError,
     Failure,
     Fate,
     Issued,
@@ -159,9 +160,9 @@ class Seat:
         """Call the worker. Whatever goes wrong comes back as ``Observation.failure``.
 
         ``missing``: an input array cannot be read. ``refused``: the worker raised a ProbewiseError.
-        ``crashed``: it raised anything else, or its arrays could not be kept. ``invalid``: it
-        returned what the step does not allow. ``timeout``: it says that it took longer than was
-        committed.
+        ``crashed``: it raised anything else. ``not_kept``: the disk refused its arrays.
+        ``invalid``: it returned what the step does not allow. ``timeout``: it says that it took
+        longer than was committed.
         """
         began = time.monotonic()
         outcome = self._outcome(issued, step)
@@ -234,7 +235,8 @@ class Seat:
             return outcome, self._store.put(issued.action, outcome.arrays)
         except (ProbewiseError, OSError) as error:
             _log.exception("worker %r, action %s", self.worker_name, issued.action.id)
-            return _without_results(outcome, _raised("crashed", error)), {}
+            kind = "not_kept" if isinstance(error, OSError | DiskError) else "crashed"
+            return _without_results(outcome, _raised(kind, error)), {}
 
 
 def _raised(kind: str, error: BaseException) -> Failure:

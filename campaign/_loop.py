@@ -20,6 +20,7 @@ from ..workflow import (
     Commitment,
     Decided,
     Decision,
+    DiskError,
     Event,
     Issued,
     Observation,
@@ -108,7 +109,7 @@ class Loop:
 
     def _carry_out(self, decision: Decision) -> Iterator[Event]:
         """Journal the decision with what became of its actions, then hand these over."""
-        hour = self._clock.now_h()
+        hour = self._hour()
         events: list[Event] = [Decided(hour=hour, decision=decision)]
         issued: list[tuple[Issued, Step]] = []
         ahead = replace(self.state, running=dict(self.state.running))
@@ -159,8 +160,9 @@ class Loop:
                 yield from self.reconciler.after_a_loss(observation)
                 continue
             self._clock.advance_to(observation.end_h)
-            hour = max(self._clock.now_h(), observation.end_h)
+            hour = max(self._hour(), observation.end_h)
             yield from self._record(Observed(hour=hour, observation=observation))
+            _check_kept(observation)
             if _is_informative(observation):
                 yield from self._assess()
 
@@ -179,6 +181,10 @@ class Loop:
         timeout_s = 0.0 if known or only_questions else _POLL_S
         return known + self._runtime.collect(everything=False, timeout_s=timeout_s)
 
+    def _hour(self) -> float:
+        """Now; never before what was written last."""
+        return max(self._clock.now_h(), self.state.now_h)
+
     def _assess(self) -> Iterator[Event]:
         recommendation = self._policy.recommend(self.state)
         if recommendation is None or recommendation == self.state.recommendation:
@@ -194,7 +200,7 @@ class Loop:
 
     def _stop(self, decision: Decision) -> Iterator[Event]:
         """Close what is open and stop, written at once: a campaign is over or it is not."""
-        hour = self._clock.now_h()
+        hour = self._hour()
         events: list[Event] = []
         for session in self.state.open_sessions():
             closing = Decision(
@@ -227,6 +233,24 @@ def dead_end(state: State) -> str | None:
     if len(failures) == _DEAD_END:
         return f"{_DEAD_END} actions in a row failed, the last: {failures[-1].message}"
     return None
+
+
+def _check_kept(observation: Observation) -> None:
+    """Measuring on while nothing can be kept would only spend.
+
+    Raises
+    ------
+    DiskError
+        If the disk refused what was measured.
+    """
+    failure = observation.failure
+    if failure is not None and failure.kind == "not_kept":
+        raise DiskError(
+            f"action {observation.action_id!r} on {observation.worker!r}",
+            failure.message,
+            "a disk that takes what is measured",
+            failure.remedy or "make room or mend the disk, then resume the run",
+        )
 
 
 def _is_informative(observation: Observation) -> bool:

@@ -50,6 +50,7 @@ class RunFolder:
             raise _not_new(folder)
         run = cls(folder, lock)
         run.data_path.mkdir(exist_ok=True)
+        run.ledgers_path.mkdir(exist_ok=True)
         _sync(folder)
         _sync(folder.parent)
         return run
@@ -110,6 +111,10 @@ class RunFolder:
     @property
     def data_path(self) -> Path:
         return self.path / "data"
+
+    @property
+    def ledgers_path(self) -> Path:
+        return self.path / LEDGERS
 
     @property
     def mlflow_path(self) -> Path:

@@ -97,6 +97,7 @@ def seat(worker: Worker, path: Path | None) -> Seat:
 
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
+    (tmp_path / "ledgers").mkdir()
     return tmp_path / "ledgers" / "oven.jsonl"
 
 
@@ -173,10 +174,14 @@ def test_inquiring_looks_into_the_ledger_first(path: Path) -> None:
 
 
 def test_without_a_ledger_nothing_is_taken_for_not_done(path: Path) -> None:
-    """The file may have been lost, or lie on another machine."""
-    for where in (path, None):
+    for where in (path.parent / "not-seen-from-here" / path.name, None):
         found = seat(Furnace(), where).inquire(issued(), STEP)
-        assert (found.fate, found.by) == (Fate.UNKNOWN, "worker")
+        assert found.fate is Fate.UNKNOWN
+
+
+def test_a_worker_that_was_never_called_has_done_nothing(path: Path) -> None:
+    found = seat(Furnace(), path).inquire(issued(), STEP)
+    assert (found.fate, found.by) == (Fate.NOT_DONE, "ledger")
 
 
 @pytest.mark.parametrize(
@@ -270,7 +275,6 @@ def test_a_run_folder_that_is_not_seen_is_said(tmp_path: Path) -> None:
 
 
 def test_two_processes_are_not_at_one_instrument(path: Path) -> None:
-    path.parent.mkdir()
     with path.open("ab") as held:
         fcntl.flock(held, fcntl.LOCK_EX)
         worker = Furnace()

@@ -53,6 +53,7 @@ def crew(ray_cluster: None, tmp_path_factory: pytest.TempPathFactory) -> Iterato
     """One runtime for this file; every test leaves its workers able to work."""
     folder = tmp_path_factory.mktemp("arrays")
     (folder / "notebook").mkdir()
+    (folder / "ledgers").mkdir()
     noted = WorkerSpec(type="notebook-echo", config={"notebook": str(folder / "notebook")})
     crew = WORKERS | {"noted": noted}
     runtime = RayRuntime(crew, LIMITS, FolderStore(folder), folder / "ledgers")

@@ -6,6 +6,7 @@ from ._decision import Alternative, Decision, Grant, Recommendation
 from ._errors import (
     BudgetError,
     DesignSpaceError,
+    DiskError,
     ProbewiseError,
     RunFolderError,
     SpecError,
@@ -79,6 +80,7 @@ __all__ = [
     "Design",
     "DesignSpaceError",
     "Discrete",
+    "DiskError",
     "Estimate",
     "Event",
     "Explore",

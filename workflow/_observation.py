@@ -72,6 +72,7 @@ class Failure(Record):
     """A fault of an instrument or worker, as a value: the campaign goes on.
 
     ``uncertain``: nobody knows whether it was done. ``not_done``: it is known that it was not.
+    ``not_kept``: it was done and the disk refused its arrays; a campaign breaks off there.
     """
 
     kind: Literal[
@@ -84,6 +85,7 @@ class Failure(Record):
         "uncertain",
         "missing",
         "not_done",
+        "not_kept",
     ]
     message: str
     remedy: str = ""
