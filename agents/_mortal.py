@@ -27,7 +27,8 @@ class _Mortal(Worker):
     log
         A file; gets a line ``<step> <action id>`` for every action that is performed.
     dies_in
-        The step in whose ``dies_at``-th action it meets its fate, if no process has met it before.
+        The step in whose ``dies_at``-th action it meets its fate, if no process has met it before;
+        the action is noted in a file beside the log.
     how
         ``kill``: its process is killed; ``stop``: it is stopped for good; ``hang``: it sleeps.
     points
@@ -78,7 +79,7 @@ class _Mortal(Worker):
     def _meet_fate(self) -> None:
         lines = self._log.read_text().splitlines()
         mine = [line for line in lines if line.split()[0] == self._dies_in]
-        met = self._log.with_suffix(".met")
+        met = self._log.with_suffix(f".{self._dies_in}")
         if len(mine) < self._dies_at or met.exists():
             return
         met.write_text(mine[-1])

@@ -82,7 +82,7 @@ def test_driver_killed_in_an_action(tmp_path: Path, performed: Path, step: str) 
     assert os.WIFSIGNALED(status)
     take_up(folder).run()
     told = check(folder, performed)
-    lost = (tmp_path / "performed.met").read_text().split()[1]
+    lost = (tmp_path / f"performed.{step}").read_text().split()[1]
     if step in {"grow", "look", "test"}:
         assert uncertain(told.state) == [lost]
         assert told.failed() == {f"{step} {lost}": "uncertain"}
