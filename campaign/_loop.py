@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import replace
+from itertools import islice
 from typing import final
 
 from ..agents import Runtime
@@ -38,6 +38,8 @@ Write = Callable[..., object]
 """Makes events durable: ``write(*events)`` returns when they are on the disk."""
 
 _POLL_S = 0.5
+_QUICK_S, _AT_ONCE = 0.005, 64
+"""Decisions made in less time are written together, with so many actions at most."""
 _DEAD_END = 25
 """So many refusals, or failures, one after the other, and going on is pointless."""
 
@@ -73,6 +75,9 @@ class Loop:
         self._clock = clock
         self._write = write
         self._due: list[Observation] = []
+        self._decision_s = 0.0
+        self._taken_in = 0
+        self._made: tuple[int, Decision] | None = None
         self.reconciler = Reconciler(state, runtime, clock, self._record, patience_h)
 
     def events(self) -> Iterator[Event]:
@@ -95,24 +100,55 @@ class Loop:
 
     def _decide(self) -> Decision:
         """What the policy says, unless all that was tried lately came to nothing."""
+        made, self._made = self._made, None
+        if made is not None and made[0] == self._taken_in:
+            return made[1]  # nothing has happened since
         reason = dead_end(self.state)
         if reason is None:
-            return self._policy.decide(self.state)
+            began = time.monotonic()
+            decision = self._policy.decide(self.state)
+            self._decision_s = time.monotonic() - began
+            return decision
         return Decision(number=self.state.decisions, kind="stop", reason=reason)
 
     def _record(self, *events: Event) -> Iterator[Event]:
         """All of them are on the disk and in the state before the first is shown to anybody."""
-        self._write(*events)
+        if events:
+            self._write(*events)
         for event in events:
             self.state.apply(event)
+        self._taken_in += len(events)
         yield from events
 
     def _carry_out(self, decision: Decision) -> Iterator[Event]:
-        """Journal the decision with what became of its actions, then hand these over."""
+        """Journal the decision with what became of its actions, then hand these over.
+
+        Decisions that follow at once and are quickly made share one write to the disk.
+        """
+        written: list[Event] = []
+        handed: list[tuple[Issued, Step]] = []
+        while decision.kind in {"act", "close"}:
+            events, issued = self._outcome(decision)
+            for event in events:
+                self.state.apply(event)
+            written += events
+            handed += issued
+            self._taken_in += len(events)
+            if self._decision_s > _QUICK_S or len(handed) >= _AT_ONCE:
+                break
+            decision = self._decide()
+            self._made = (self._taken_in, decision)
+        self._write(*written)
+        yield from written
+        for item, step in handed:
+            self._runtime.submit(item, step)
+
+    def _outcome(self, decision: Decision) -> tuple[list[Event], list[tuple[Issued, Step]]]:
+        """The decision as events, with what became of its actions; what is to be handed over."""
         hour = self._hour()
         events: list[Event] = [Decided(hour=hour, decision=decision)]
         issued: list[tuple[Issued, Step]] = []
-        ahead = replace(self.state, running=dict(self.state.running))
+        ahead = self.state.ahead()
         for action in decision.actions:
             step = self.state.workflow.step(action.step)
             commitment = self.state.commitment(action)
@@ -128,11 +164,8 @@ class Loop:
             item = Issued(hour=hour, action=action, worker=worker, commitment=commitment)
             issued.append((item, step))
             events.append(item)
-            ahead.running[action.id] = item
-            ahead.samples_begun += commitment.samples
-        yield from self._record(*events)
-        for item, step in issued:
-            self._runtime.submit(item, step)
+            ahead.hold(item)
+        return events, issued
 
     def _refusal(
         self, ahead: State, action: Action, step: Step, commitment: Commitment, hour: float
@@ -155,16 +188,19 @@ class Loop:
 
     def _await_results(self) -> Iterator[Event]:
         """Take in the next result, or whatever is there."""
+        ready: list[Observation] = []
         for observation in self._next_results():
             if self.reconciler.is_lost(observation):
                 yield from self.reconciler.after_a_loss(observation)
-                continue
-            self._clock.advance_to(observation.end_h)
-            hour = max(self._hour(), observation.end_h)
-            yield from self._record(Observed(hour=hour, observation=observation))
+            else:
+                ready.append(observation)
+                self._clock.advance_to(observation.end_h)
+        hour = max([self._hour(), *(o.end_h for o in ready)])
+        yield from self._record(*(Observed(hour=hour, observation=o) for o in ready))
+        for observation in ready:
             _check_kept(observation)
-            if _is_informative(observation):
-                yield from self._assess()
+        if any(map(_is_informative, ready)):
+            yield from self._assess()
 
     def _next_results(self) -> list[Observation]:
         """The next in the order of campaign time (virtual), or all that are finished (real)."""
@@ -225,9 +261,9 @@ class Loop:
 
 def dead_end(state: State) -> str | None:
     """Why going on is pointless, if so: only refusals, or only failures, for a while."""
-    tried = list(state.actions)[-_DEAD_END:]
+    tried = list(islice(reversed(state.actions), _DEAD_END))
     if len(tried) == _DEAD_END and all(i in state.refused for i in tried):
-        last = state.refused[tried[-1]]
+        last = state.refused[tried[0]]
         return f"{_DEAD_END} proposals in a row were refused, the last by {last.by}: {last.reason}"
     failures = [o.failure for o in state.observations[-_DEAD_END:] if o.failure is not None]
     if len(failures) == _DEAD_END:

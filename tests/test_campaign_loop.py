@@ -201,7 +201,7 @@ def test_when_the_journal_fails_nothing_is_done() -> None:
     run.runtime.submit = lambda *a: performed.append(a)  # type: ignore[method-assign]
     with pytest.raises(OSError, match="disk full"):
         run.all()
-    assert not performed and not run.state.running and run.state.decisions == 0
+    assert not performed and not run.written
 
 
 def test_several_actions_are_in_flight_at_once() -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from ._action import Action, ActionState, Commitment, Target
 from ._decision import Decision, Grant, Recommendation
@@ -57,11 +57,13 @@ class State:
     actions: dict[str, Action] = field(default_factory=dict)
     states: dict[str, ActionState] = field(default_factory=dict)
     running: dict[str, Issued] = field(default_factory=dict)
+    load: dict[str, int] = field(default_factory=dict)
     questions: dict[str, Asked] = field(default_factory=dict)
     refused: dict[str, Refused] = field(default_factory=dict)
     observations: list[Observation] = field(default_factory=list)
     inventory: Inventory = field(default_factory=Inventory)
     sessions: dict[str, Session] = field(default_factory=dict)
+    open: dict[str, Session] = field(default_factory=dict)
     last_decision: Decision | None = None
     recommendation: Recommendation | None = None
     stopped: str | None = None
@@ -101,23 +103,35 @@ class State:
             self.actions[action.id] = action
             self.states[action.id] = ActionState.PROPOSED
         if decision.grant is not None:
-            self.sessions[decision.grant.session] = Session(decision.grant, event.hour)
+            session = Session(decision.grant, event.hour)
+            self.sessions[decision.grant.session] = self.open[decision.grant.session] = session
         if decision.kind == "close" and decision.session is not None:
             session = self.sessions[decision.session]
             session.closed_h, session.reason = event.hour, decision.reason
+            self.open.pop(decision.session, None)
             if session.grant.sample in self.inventory.samples:
                 self.inventory.unmount(session.grant.sample, self.workflow.unmount_undoes)
 
     def _issued(self, event: Issued) -> None:
         if event.action.id in self.running:
             return
-        self.running[event.action.id] = event
+        self.hold(event)
         self.actions[event.action.id] = event.action
         self.states[event.action.id] = ActionState.RUNNING
-        self.samples_begun += event.commitment.samples
+
+    def hold(self, item: Issued) -> None:
+        """Count an action as running: its worker, its credits and its sample are taken."""
+        self.running[item.action.id] = item
+        self.load[item.worker] = self.load.get(item.worker, 0) + 1
+        self.samples_begun += item.commitment.samples
+
+    def ahead(self) -> State:
+        """A copy in which further actions can be held, to see whether one more is affordable."""
+        return replace(self, running=dict(self.running), load=dict(self.load))
 
     def _observed(self, observation: Observation) -> None:
         issued = self.running.pop(observation.action_id)
+        self.load[issued.worker] -= 1
         action = issued.action
         self.questions.pop(action.id, None)
         self.observations.append(observation)
@@ -199,7 +213,7 @@ class State:
     # -- workers ----------------------------------------------------------------------------------
 
     def load_of(self, worker: str) -> int:
-        return sum(i.worker == worker for i in self.running.values())
+        return self.load.get(worker, 0)
 
     def free_worker(self, step: Step, target: Target | None = None) -> str | None:
         """The least loaded worker that can do the step on the target and has room, or None.
@@ -220,12 +234,10 @@ class State:
 
     def _occupied(self, worker: str, target: Target | None) -> bool:
         """Whether an open session has another sample on the instrument, or is mounting one."""
-        held = {s.grant.sample for s in self.open_sessions().values()}
         own = None if target is None else target.sample
-        return any(
-            sample.mounted_on == worker and sample.id in held and sample.id != own
-            for sample in self.inventory.samples.values()
-        )
+        held = {s.grant.sample for s in self.open.values()} - {own}
+        samples = self.inventory.samples
+        return any(name in samples and samples[name].mounted_on == worker for name in held)
 
     def open_sessions(self) -> dict[str, Session]:
-        return {k: s for k, s in self.sessions.items() if s.is_open}
+        return dict(self.open)
