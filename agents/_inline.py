@@ -24,7 +24,7 @@ from ._guardian import Guardian
 from ._ledger import Ledger
 from ._registry import make_worker
 from ._runtime import Crew, ledger_path
-from ._seat import Seat
+from ._seat import Seat, close_quietly
 from ._settle import failed
 
 _log = logging.getLogger(__name__)
@@ -110,11 +110,3 @@ class InlineRuntime:
         except Exception as error:
             _log.exception("guardian, action %s", action.id)
             return Verdict(allowed=False, reason=f"the guardian failed: {error}")
-
-
-def close_quietly(seat: Seat) -> None:
-    """Close the worker of a seat; an error is logged, so that the others are closed too."""
-    try:
-        seat.close()
-    except Exception:
-        _log.exception("worker %r did not close", seat.worker_name)

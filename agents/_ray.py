@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
+from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,17 +19,16 @@ from ..workflow import (
     Issued,
     Observation,
     Offer,
-    Outcome,
     ProbewiseError,
     Step,
     Verdict,
     WorkerSpec,
 )
-from ._actor import Post, close_all, start_all
+from ._actor import Post, Seated, close_all, start_all
 from ._bootstrap import connect, disconnect, import_ray
 from ._finding import Finding
-from ._runtime import Crew
-from ._settle import failed, lost, settle
+from ._runtime import Crew, ledger_path
+from ._settle import failed, lost
 
 _log = logging.getLogger(__name__)
 
@@ -39,18 +39,19 @@ class _Call:
 
     issued: Issued
     step: Step
+    seated: Seated
     post: Post
     actor: Any
     began: float
 
     @property
     def deadline(self) -> float:
-        return self.began + self.post.spec.timeout_s
+        return self.began + self.seated.spec.timeout_s
 
 
 @final
 class RayRuntime:
-    """Performs actions in one actor per worker.
+    """Performs actions in one actor per worker, or per host where workers share one.
 
     An actor that dies is started again for the next action, with a fresh worker; Ray itself never
     restarts one and never calls a method twice. An actor that takes longer than its worker's
@@ -88,25 +89,28 @@ class RayRuntime:
     ) -> None:
         self._crew = Crew(workers, guardian)
         self._address, self._num_cpus, self._ready_timeout_s = address, num_cpus, ready_timeout_s
-        self._posts = {
-            name: Post(name, spec, self._crew.classes[name], store, ledgers)
-            for name, spec in workers.items()
+        self._seated = {
+            name: Seated(name, spec, worker, ledger_path(ledgers, name, worker))
+            for name, spec, worker in ((n, s, self._crew.classes[n]) for n, s in workers.items())
         }
-        self._guardian = Post("guardian", guardian, self._crew.guardian_class, None)
+        self._posts: dict[str, Post] = _posts(self._seated, store)
+        watch = Seated("guardian", guardian, self._crew.guardian_class)
+        self._guardian = Post("guardian", (watch,), None)
+        self._waiting: dict[str, deque[tuple[Issued, Step]]] = {n: deque() for n in workers}
         self._calls: dict[Any, _Call] = {}
         self._done: list[Observation] = []
         self._connected = self._started = False
 
     def start(self) -> dict[str, tuple[Offer, ...]]:
         if not self._started:
-            posts = {"guardian": self._guardian, **self._posts}
-            own = {k: v for p in posts.values() for k, v in p.spec.resources.items()}
-            total = {k: sum(p.spec.resources.get(k, 0.0) for p in posts.values()) for k in own}
-            self._connected = connect(self._address, self._num_cpus, total)
+            posts = self._processes()
+            self._connected = connect(self._address, self._num_cpus, _own_resources(posts))
             self._started = True
+            for post in posts.values():
+                post.joined = self._address is not None
             try:
                 offers = start_all(posts, self._ready_timeout_s)
-                for name in self._posts:
+                for name in self._seated:
                     self._crew.take_offers(name, offers[name])
             except Exception:
                 self.close()
@@ -122,20 +126,20 @@ class RayRuntime:
         verdict = self._crew.admit(self._ask, issued, step)
         if verdict is None:
             return
-        post = self._posts[issued.worker]
         if verdict.allowed:
-            post.waiting.append((issued, step))
-            self._dispatch(post)
+            self._waiting[issued.worker].append((issued, step))
+            self._dispatch(issued.worker)
         else:
             failure = Failure(kind="refused", message=f"guardian: {verdict.reason}")
-            self._done.append(failed(issued, step, post.worker, failure))
+            worker = self._seated[issued.worker].worker
+            self._done.append(failed(issued, step, worker, failure))
 
     def inquire(self, issued: Issued, step: Step) -> Finding:
         ray, post = import_ray(), self._posts[issued.worker]
         try:
             self._revive(post)
             answer = post.actor.inquire.remote(issued, step)
-            return ray.get(answer, timeout=post.spec.timeout_s)
+            return ray.get(answer, timeout=post.timeout_s)
         except (ray.exceptions.RayError, ProbewiseError):
             _log.exception("worker %r, what became of %s", post.name, issued.action.id)
             post.end(hangs=True)
@@ -153,35 +157,40 @@ class RayRuntime:
 
     def close(self) -> None:
         if self._started:
-            close_all({"guardian": self._guardian, **self._posts})
+            close_all(self._processes())
             self._calls.clear()
             if self._connected:
                 disconnect()
         self._started = self._connected = False
 
     def process_ids(self) -> dict[str, int | None]:
-        """Process number of every actor, the guardian's included; None where it is not running."""
-        return {post.name: post.pid for post in (self._guardian, *self._posts.values())}
+        """Process number of every worker, the guardian's included; None where it is not running."""
+        own = {name: post.pid for name, post in self._posts.items()}
+        return {"guardian": self._guardian.pid, **own}
+
+    def machines(self) -> dict[str, str | None]:
+        """The machine that every worker is on; None where it is not running."""
+        return {name: post.host for name, post in self._posts.items()}
+
+    def _processes(self) -> dict[str, Post]:
+        return {post.name: post for post in (self._guardian, *self._posts.values())}
 
     # -- calls ------------------------------------------------------------------------------------
 
-    def _dispatch(self, post: Post) -> None:
-        """Give waiting actions to the actor, as many as it has room for."""
-        while post.waiting and self._load(post) < post.spec.capacity:
-            issued, step = post.waiting.popleft()
+    def _dispatch(self, worker: str) -> None:
+        """Give waiting actions to the worker's actor, as many as it has room for."""
+        seated, post, waiting = self._seated[worker], self._posts[worker], self._waiting[worker]
+        while waiting and post.load[worker] < seated.spec.capacity:
+            issued, step = waiting.popleft()
             try:
                 self._revive(post)
             except ProbewiseError as error:
-                failure = Failure(kind="crashed", message=str(error), remedy=error.remedy)
-                outcome = Outcome(failure=failure, cost_credits=0.0, duration_h=0.0)
-                self._done.append(settle(issued, step, post.worker, outcome, 0.0))
+                failure = Failure(kind="not_done", message=str(error), remedy=error.remedy)
+                self._done.append(failed(issued, step, seated.worker, failure))
                 continue
-            call = _Call(issued, step, post, post.actor, time.monotonic())
+            call = _Call(issued, step, seated, post, post.actor, time.monotonic())
             self._calls[post.actor.perform.remote(issued, step)] = call
-
-    def _load(self, post: Post) -> int:
-        """Calls that the post's present actor is at."""
-        return sum(c.post is post and c.actor is post.actor for c in self._calls.values())
+            post.load[worker] += 1
 
     def _revive(self, post: Post) -> None:
         if post.actor is None:
@@ -196,13 +205,21 @@ class RayRuntime:
         wait_s = max(0.0, min(end, first) - time.monotonic())
         ray.wait(list(self._calls), num_returns=1, timeout=wait_s)
         ready, _ = ray.wait(list(self._calls), num_returns=len(self._calls), timeout=0)
-        for reference in ready:
-            self._take(reference, self._calls.pop(reference))
+        ended = [self._calls.pop(reference) for reference in ready]
+        for reference, call in zip(ready, ended, strict=True):
+            self._release(call)
+            self._take(reference, call)
         now = time.monotonic()
         for reference in [r for r, call in self._calls.items() if now >= call.deadline]:
-            self._expire(self._calls.pop(reference))
-        for post in self._posts.values():
-            self._dispatch(post)
+            ended.append(self._calls.pop(reference))
+            self._expire(ended[-1])
+        for name in {seated.name for call in ended for seated in call.post.seated}:
+            self._dispatch(name)
+
+    def _release(self, call: _Call) -> None:
+        """Its actor has room again, unless a new one has taken its place already."""
+        if call.post.actor is call.actor:
+            call.post.load[call.seated.name] -= 1
 
     def _take(self, reference: Any, call: _Call) -> None:
         ray = import_ray()
@@ -212,11 +229,11 @@ class RayRuntime:
             self._lose(call, "crashed", f"{type(error.cause).__name__}: {error.cause}"[:500])
         except ray.exceptions.RayError:
             self._end_actor(call, hangs=False)
-            self._lose(call, "crashed", f"the process of worker {call.post.name!r} died")
+            self._lose(call, "crashed", f"the process of worker {call.seated.name!r} died")
 
     def _expire(self, call: _Call) -> None:
         self._end_actor(call, hangs=True)
-        limit = call.post.spec.timeout_s
+        limit = call.seated.spec.timeout_s
         self._lose(call, "timeout", f"no answer within {limit:g} s; its process was killed")
 
     def _end_actor(self, call: _Call, hangs: bool) -> None:
@@ -226,9 +243,10 @@ class RayRuntime:
 
     def _lose(self, call: _Call, kind: str, message: str) -> None:
         failure = Failure.model_validate({"kind": kind, "message": message})
-        failure = lost(call.issued, call.step, call.post.worker, failure)
+        worker = call.seated.worker
+        failure = lost(call.issued, call.step, worker, failure)
         elapsed_h = (time.monotonic() - call.began) / 3600.0
-        self._done.append(failed(call.issued, call.step, call.post.worker, failure, elapsed_h))
+        self._done.append(failed(call.issued, call.step, worker, failure, elapsed_h))
 
     # -- the guardian -----------------------------------------------------------------------------
 
@@ -238,7 +256,7 @@ class RayRuntime:
         try:
             self._revive(post)
             answer = post.actor.review.remote(action, step, commitment, twin)
-            return ray.get(answer, timeout=post.spec.timeout_s)
+            return ray.get(answer, timeout=post.timeout_s)
         except ray.exceptions.RayTaskError as error:
             return Verdict(allowed=False, reason=f"the guardian failed: {error.cause}")
         except (ray.exceptions.RayError, ProbewiseError) as error:
@@ -246,3 +264,23 @@ class RayRuntime:
             return Verdict(
                 allowed=False, reason=f"the guardian did not answer ({type(error).__name__})"
             )
+
+
+def _posts(seated: Mapping[str, Seated], store: ArrayStore | None) -> dict[str, Post]:
+    """The process of each worker; workers with the same host have the same."""
+    rooms: dict[str, list[Seated]] = {}
+    for name, one in seated.items():
+        rooms.setdefault(f"host {one.spec.host}" if one.spec.host else name, []).append(one)
+    posts = {room: Post(room, tuple(crew), store) for room, crew in rooms.items()}
+    return {one.name: posts[room] for room, crew in rooms.items() for one in crew}
+
+
+def _own_resources(posts: Mapping[str, Post]) -> dict[str, float]:
+    """Custom resources that a cluster of our own must have for these processes."""
+    total: dict[str, float] = {}
+    for post in posts.values():
+        for one in post.seated:
+            for name, units in one.spec.resources.items():
+                if name not in {"CPU", "GPU"}:
+                    total[name] = total.get(name, 0.0) + units
+    return total

@@ -239,6 +239,14 @@ class Seat:
             return _without_results(outcome, _raised(kind, error)), {}
 
 
+def close_quietly(seat: Seat) -> None:
+    """Close a seat; an error is logged, so that the others are closed too."""
+    try:
+        seat.close()
+    except Exception:
+        _log.exception("worker %r did not close", seat.worker_name)
+
+
 def _raised(kind: str, error: BaseException) -> Failure:
     remedy = error.remedy if isinstance(error, ProbewiseError) else ""
     message = f"{type(error).__name__}: {error}"[:500]

@@ -218,6 +218,24 @@ def test_ray_asks_for_a_secret(crew: RayRuntime) -> None:
     assert len(os.environ["RAY_AUTH_TOKEN"]) == 64
 
 
+def test_workers_of_one_host_share_a_process(ray_cluster: None) -> None:
+    """A hundred light workers in one process; when it dies, all are there again for the next."""
+    light = WorkerSpec(type="echo", host="bench")
+    crew = RayRuntime({f"w{i}": light for i in range(100)}, LIMITS)
+    crew.start()
+    try:
+        assert len(set(crew.process_ids().values()) - {crew.process_ids()["guardian"]}) == 1
+        for i in range(100):
+            crew.submit(issued(f"h{i}", f"w{i}"), STEP)
+        found = crew.collect(everything=True, timeout_s=None)
+        assert [kind_of(o) for o in found] == [None] * 100
+        assert {o.worker for o in found} == {f"w{i}" for i in range(100)}
+        assert kind_of(only(crew, issued("hk", "w7", fault="kill"))) == "crashed"
+        assert kind_of(only(crew, issued("ha", "w8"))) is None
+    finally:
+        crew.close()
+
+
 def test_resources_that_no_node_has_are_reported_at_once() -> None:
     workers = {"stem": WorkerSpec(type="echo", resources={"stem": 1})}
     with pytest.raises(WorkerError, match=r"'stem': 1.*'stem': 0"):

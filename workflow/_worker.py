@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import cached_property
-from typing import ClassVar, Protocol
+from typing import Annotated, ClassVar, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -158,14 +158,16 @@ class Worker(ABC):
 class WorkerSpec(Record):
     """A worker in a campaign: a registered type, its configuration and its capacity.
 
-    ``resources`` are Ray's custom resources for placement; empty means one unit named after the
-    worker's kind.
+    ``resources`` are Ray's resources for placement, such as ``{stem: 1}`` or ``{CPU: 2}``; for what
+    empty means, see ``agents/_placement.py``. Workers with the same ``host`` share one process:
+    light ones, since what ends one of them ends all.
     """
 
     type: Name
     config: dict[str, float | int | str | bool | None] = {}
     capacity: int = Field(default=1, ge=1)
-    resources: dict[str, float] = {}
+    resources: dict[str, Annotated[float, Field(gt=0)]] = {}
+    host: Name | None = None
     timeout_s: float = Field(default=300.0, gt=0)
 
 
