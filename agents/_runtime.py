@@ -102,6 +102,7 @@ class Crew:
         }
         self.guardian_class = worker_type(guardian.type, "guardian")
         self.offers: dict[str, tuple[Offer, ...]] = {}
+        self._able: dict[str, list[str]] = {}
         self._allowed: dict[str, tuple[Action, Commitment, bool]] = {}
         self._delivered: set[str] = set()
         for name, found in self.classes.items():
@@ -127,12 +128,16 @@ class Crew:
                 f"mend offers() of {self.classes[worker].__name__}",
             )
         self.offers[worker] = offers  # type: ignore[assignment]
+        for offer in offers:  # type: ignore[union-attr]
+            able = self._able.setdefault(offer.capability, [])
+            if worker not in able:
+                able.append(worker)
 
     def review(
         self, ask: Ask, action: Action, step: Step, commitment: Commitment, worker: str | None
     ) -> Verdict:
         """Put an action to the guardian and remember it if it is allowed."""
-        able = [worker] if worker is not None else self._able(step)
+        able = [worker] if worker is not None else self._able.get(step.needs, [])
         if not able:
             return Verdict(allowed=False, reason=f"no worker offers {step.needs!r}")
         twin = all(self.classes[name].twin for name in able if name in self.classes)
@@ -144,11 +149,12 @@ class Crew:
     def admit(self, ask: Ask, issued: Issued, step: Step) -> Verdict | None:
         """Whether an issued action may go to its worker; None for a second delivery."""
         action, worker = issued.action, issued.worker
-        if step.needs not in {o.capability for o in self.offers.get(worker, ())}:
+        able = self._able.get(step.needs, [])
+        if not any(o.capability == step.needs for o in self.offers.get(worker, ())):
             raise WorkerError(
                 f"action {action.id!r}",
                 f"worker {worker!r} for {step.needs!r}",
-                f"one of {self._able(step)}" if self._able(step) else "a worker that offers it",
+                f"one of {able}" if able else "a worker that offers it",
                 "give the action to a worker that offers what its step needs",
             )
         if action.id in self._delivered:
@@ -162,13 +168,6 @@ class Crew:
         verdict = self.review(ask, action, step, issued.commitment, worker)
         self._allowed.pop(action.id, None)
         return verdict
-
-    def _able(self, step: Step) -> list[str]:
-        return [
-            name
-            for name, offers in self.offers.items()
-            if any(o.capability == step.needs for o in offers)
-        ]
 
 
 def ledger_path(folder: Path | None, name: str, worker: type[Worker]) -> Path | None:

@@ -222,15 +222,14 @@ class State:
         open session on it takes no other.
         """
         sample = None if target is None else self.inventory.samples.get(target.sample or "")
-        able = [w for w in self.offers.get(step.needs, ()) if self._has_room(w)]
+        load, capacity = self.load, self.capacity
+        offers = self.offers.get(step.needs, ())
+        able = [w for w in offers if load.get(w, 0) < capacity.get(w, 1)]
         if step.mounts:
             able = [w for w in able if not self._occupied(w, target)]
-        elif sample is not None and sample.mounted_on in self.offers.get(step.needs, ()):
+        elif sample is not None and sample.mounted_on in offers:
             able = [w for w in able if w == sample.mounted_on]
-        return min(able, key=lambda w: (self.load_of(w), w)) if able else None
-
-    def _has_room(self, worker: str) -> bool:
-        return self.load_of(worker) < self.capacity.get(worker, 1)
+        return min(able, key=lambda w: (load.get(w, 0), w)) if able else None
 
     def _occupied(self, worker: str, target: Target | None) -> bool:
         """Whether an open session has another sample on the instrument, or is mounting one."""
