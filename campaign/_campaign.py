@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import gc
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any, Literal, final
 
@@ -35,11 +37,11 @@ from ..workflow import (
     Truth,
     VirtualClock,
 )
-from ._journal import Journal, replay
+from ._journal import Journal
 from ._load_spec import load_spec
 from ._loop import Loop, Write, offers_by_capability
 from ._reconcile import Answer
-from ._run_folder import LEDGERS, RunFolder, write_atomically
+from ._run_folder import JOURNAL, LEDGERS, RunFolder, write_atomically
 from ._spec import CampaignSpec, spec_from_dict
 from ._store import Hdf5Store
 from ._summary import summarize
@@ -94,7 +96,8 @@ class Campaign:
         self._tracking_uri = tracking_uri
         self._out = None if out is None else Path(out)
         self._resume = False
-        self._seen: list[Event] = []
+        self._seen: list[Event] = []  # of a campaign in memory
+        self._last: Event | None = None
         self._memory = MemoryStore()
         self._sink: MlflowSink | None = None
         self._loop: Loop | None = None
@@ -179,9 +182,9 @@ class Campaign:
     def _live(self, runtime: Runtime, write: Write) -> Iterator[Event]:
         if self.state.stopped is not None:
             return
-        before = [e for e in self._seen if not isinstance(e, Resumed)][-1:]
+        before = self._last
         first = Started(spec=self.spec.model_dump(mode="json"), version=__version__)
-        event = Resumed(hour=self.state.now_h) if before else first
+        event = first if before is None else Resumed(hour=self.state.now_h)
         write(event)
         yield event
         offers = {w: tuple(o.capability for o in given) for w, given in runtime.start().items()}
@@ -190,23 +193,33 @@ class Campaign:
         patience_h = self.spec.answer_within_h
         loop = Loop(self.state, self.policy, runtime, clock(self.state.now_h), write, patience_h)
         self._loop = loop
-        for last in before:
-            yield from loop.assess_after(last)
+        if before is not None:
+            yield from loop.assess_after(before)
         yield from loop.reconciler.after_a_crash()
         yield from loop.events()
 
     def _open(self, stack: ExitStack) -> Write:
         """What makes events durable. Going on, the state is folded again from the events so far."""
         append = None if self._out is None else self._open_folder(stack, self._out)
-        if self._seen:
-            self.state = replay(self.spec.initial_state(), self._seen)
+        if append is not None:
+            return append
+        self._fold(self._seen)
+        return lambda *events: self._seen.extend(events)
 
-        def write(*events: Event) -> None:
-            if append is not None:
-                append(*events)
-            self._seen.extend(events)
-
-        return write
+    def _fold(self, events: Iterable[Event]) -> None:
+        """The state after all events so far. All of it lives on: no search for what does not."""
+        state, last = self.spec.initial_state(), None
+        collecting = gc.isenabled()
+        gc.disable()
+        try:
+            for event in events:
+                state.apply(event)
+                last = last if isinstance(event, Resumed) else event
+        finally:
+            if collecting:
+                gc.enable()
+        if last is not None:
+            self.state, self._last = state, last
 
     def _open_folder(self, stack: ExitStack, out: Path) -> Write:
         """Folder, journal and tracking; resuming, the events so far."""
@@ -217,8 +230,8 @@ class Campaign:
         journal = stack.enter_context(Journal(folder.journal_path))
         self._sink = MlflowSink(self._tracking_uri, out, self.spec.name, journal.run_id)
         if self._resume:
-            self._seen = list(journal.events())
-            self._sink.feed(*self._seen)
+            self._fold(journal.events())
+            self._sink.feed_from(_first_events(out / JOURNAL, journal.append()))
         self._resume = True
         return journal.append
 
@@ -254,7 +267,12 @@ class Campaign:
     @property
     def seen(self) -> tuple[Event, ...]:
         """All events of this run so far, those before a resumption included."""
-        return tuple(self._seen)
+        if self._out is None:
+            return tuple(self._seen)
+        if not (self._out / JOURNAL).is_file():
+            return ()
+        with Journal(self._out / JOURNAL, read_only=True) as journal:
+            return tuple(journal.events())
 
     def truth(self) -> Truth | None:
         """The truth that scores this campaign, if its twins or recording have one."""
@@ -268,7 +286,7 @@ class Campaign:
 
     def result(self) -> Result:
         """Summary and recommendation so far."""
-        summary = summarize(self._seen, self.state, self.score(), self._wall_s)
+        summary = summarize(self.seen, self.state, self.score(), self._wall_s)
         return Result(summary, self.state.recommendation, self.state, self._out)
 
     def finish_tracking(self, report: Path | None, summary: dict[str, Any]) -> str | None:
@@ -278,6 +296,12 @@ class Campaign:
         status = "FINISHED" if self.state.stopped is not None else "KILLED"
         self.tracking_problem = self._sink.finish(report, summary, status=status)
         return self.tracking_problem
+
+
+def _first_events(path: Path, count: int) -> Iterator[Event]:
+    """The first ``count`` events of a journal that another thread goes on writing."""
+    with Journal(path, read_only=True) as journal:
+        yield from islice(journal.events(), count)
 
 
 def truth_of(spec: CampaignSpec) -> Truth | None:

@@ -146,9 +146,12 @@ class Loop:
     def _outcome(self, decision: Decision) -> tuple[list[Event], list[tuple[Issued, Step]]]:
         """The decision as events, with what became of its actions; what is to be handed over."""
         hour = self._hour()
+        grant = decision.grant
+        if grant is not None and grant.credits > self.state.ungranted_credits + 1e-9:
+            decision = decision.model_copy(update={"grant": None})  # its actions are refused below
         events: list[Event] = [Decided(hour=hour, decision=decision)]
         issued: list[tuple[Issued, Step]] = []
-        ahead = self.state.ahead()
+        ahead = self.state.ahead(decision.grant)
         for action in decision.actions:
             step = self.state.workflow.step(action.step)
             commitment = self.state.commitment(action)
@@ -172,19 +175,19 @@ class Loop:
     ) -> Refused | None:
         """Budgets are checked here once more, whoever decided; then the guardian is asked.
 
-        ``ahead`` is the state with the earlier actions of the same decision already running.
+        ``ahead`` is the state with the grant and the earlier actions of the same decision in it.
         """
-        if not ahead.affordable(commitment, self._open(action)):
+        session = action.session
+        if session is not None and session not in ahead.sessions:
+            reason = f"session {session!r} was not granted, or more than there is"
+            return Refused(hour=hour, action_id=action.id, by="budget", reason=reason)
+        if not ahead.affordable(commitment, session):
             reason = f"commitment of {commitment.credits:.4g} credits breaks a hard limit"
             return Refused(hour=hour, action_id=action.id, by="budget", reason=reason)
         verdict = self._runtime.review(action, step, commitment)
         if verdict.allowed:
             return None
         return Refused(hour=hour, action_id=action.id, by="guardian", reason=verdict.reason)
-
-    def _open(self, action: Action) -> str | None:
-        """The action's session, if it exists already (its first action comes with the grant)."""
-        return action.session if action.session in self.state.sessions else None
 
     def _await_results(self) -> Iterator[Event]:
         """Take in the next result, or whatever is there."""

@@ -15,7 +15,9 @@ from typing import IO, final
 
 from ..workflow import RunFolderError
 
-_SPEC, _JOURNAL, _LOCK = "campaign.yaml", "journal.sqlite", "run.lock"
+_SPEC, _LOCK = "campaign.yaml", "run.lock"
+JOURNAL = "journal.sqlite"
+"""Name of the journal in a run folder."""
 LEDGERS = "ledgers"
 """Folder in a run folder where seats note what they did."""
 
@@ -106,7 +108,7 @@ class RunFolder:
 
     @property
     def journal_path(self) -> Path:
-        return self.path / _JOURNAL
+        return self.path / JOURNAL
 
     @property
     def data_path(self) -> Path:
@@ -155,7 +157,7 @@ class RunFolder:
 def is_run_folder(path: str | Path) -> bool:
     """Whether a run was begun in ``path``, however far it came."""
     folder = Path(path)
-    return folder.is_dir() and any((folder / n).exists() for n in (_JOURNAL, _SPEC, _LOCK))
+    return folder.is_dir() and any((folder / n).exists() for n in (JOURNAL, _SPEC, _LOCK))
 
 
 def move_aside(path: str | Path) -> Path | None:
@@ -221,10 +223,10 @@ def _not_new(folder: Path) -> RunFolderError:
 
 def _existing(path: str | Path) -> Path:
     folder = Path(path).absolute()
-    if not (folder / _JOURNAL).is_file():
+    if not (folder / JOURNAL).is_file():
         raise RunFolderError(
             f"run folder {str(folder)!r}",
-            f"no {_JOURNAL} in it" if folder.is_dir() else "no such folder",
+            f"no {JOURNAL} in it" if folder.is_dir() else "no such folder",
             "a folder in which a campaign was run",
             "check the path, or start a new run",
         )

@@ -125,9 +125,13 @@ class State:
         self.load[item.worker] = self.load.get(item.worker, 0) + 1
         self.samples_begun += item.commitment.samples
 
-    def ahead(self) -> State:
-        """A copy in which further actions can be held, to see whether one more is affordable."""
-        return replace(self, running=dict(self.running), load=dict(self.load))
+    def ahead(self, grant: Grant | None = None) -> State:
+        """A copy with a grant, in which further actions can be held, to see what is affordable."""
+        copy = replace(self, running=dict(self.running), load=dict(self.load))
+        if grant is not None:
+            copy.sessions, copy.open = dict(self.sessions), dict(self.open)
+            copy.sessions[grant.session] = copy.open[grant.session] = Session(grant, self.now_h)
+        return copy
 
     def _observed(self, observation: Observation) -> None:
         issued = self.running.pop(observation.action_id)
@@ -194,13 +198,20 @@ class State:
         """Credits that open sessions were granted and have neither spent nor committed."""
         return sum(max(self.session_free(k), 0.0) for k in self.open_sessions())
 
+    @property
+    def ungranted_credits(self) -> float:
+        """Credits that are neither spent, nor committed, nor an open session's."""
+        return self.free_credits - self.granted_credits
+
     def affordable(self, commitment: Commitment, session_id: str | None = None) -> bool:
         """Whether an action with this commitment keeps every hard limit, pending included.
 
         What open sessions were granted is theirs: other actions cannot have it.
         """
         if session_id is None:
-            free = self.free_credits - self.granted_credits
+            free = self.ungranted_credits
+        elif not self.sessions[session_id].is_open:
+            return False  # what it did not spend was given back
         else:
             free = min(self.free_credits, self.session_free(session_id))
         if commitment.credits > free + 1e-9:
