@@ -56,13 +56,14 @@ class SeatActor:
         self._seated, self._store = seated, store
         self._seats: dict[str, Seat] = {}
 
-    def start(self) -> tuple[dict[str, tuple[Offer, ...]], int, str]:
-        """Make the workers; their offers, this process and this machine."""
+    def start(self) -> tuple[dict[str, tuple[Offer, ...]], int, str, str]:
+        """Make the workers; their offers, this process, this machine and this node of Ray's."""
         for one in self._seated:
             worker = make_worker(one.spec, one.name)
             self._seats[one.name] = Seat(one.name, worker, self._store, Ledger(one.ledger))
         offers = {name: seat.worker.offers() for name, seat in self._seats.items()}
-        return offers, os.getpid(), socket.gethostname()
+        node = import_ray().get_runtime_context().get_node_id()
+        return offers, os.getpid(), socket.gethostname(), node
 
     def perform(self, issued: Issued, step: Step) -> Observation:
         return self._seats[issued.worker].perform(issued, step)
@@ -90,8 +91,10 @@ class Post:
         self.actor: Any = None
         self.joined = False
         """Whether it runs on a cluster that others started."""
-        self._starting: Any = None
-        self._process: tuple[int, str] | None = None
+        self.starting: Any = None
+        """What is waited for until the workers are ready."""
+        self.begun_s = 0.0
+        self._process: tuple[int, str, str] | None = None
 
     @property
     def pid(self) -> int | None:
@@ -99,9 +102,14 @@ class Post:
         return None if self._process is None else self._process[0]
 
     @property
-    def host(self) -> str | None:
-        """Name of the machine that the actor's process is on."""
-        return None if self._process is None else self._process[1]
+    def ready(self) -> bool:
+        """Whether the workers are there."""
+        return self._process is not None
+
+    @property
+    def node(self) -> str | None:
+        """Ray's name of the node that the actor's process is on."""
+        return None if self._process is None else self._process[2]
 
     @property
     def demand(self) -> Demand:
@@ -119,7 +127,7 @@ class Post:
         options = {"max_restarts": 0, "max_task_retries": 0, "max_concurrency": threads}
         actor_class = ray.remote(**options, **as_options(self.demand))(SeatActor)
         self.actor = actor_class.remote(self.seated, self._store)
-        self._starting = self.actor.start.remote()
+        self.starting, self.begun_s = self.actor.start.remote(), time.monotonic()
 
     def await_ready(self, timeout_s: float) -> dict[str, tuple[Offer, ...]]:
         """What each worker offers, once all are ready.
@@ -133,8 +141,8 @@ class Post:
         """
         ray = import_ray()
         try:
-            offers, pid, host = ray.get(self._starting, timeout=timeout_s)
-            self._process = (pid, host)
+            offers, pid, host, node = ray.get(self.starting, timeout=timeout_s)
+            self._process = (pid, host, node)
             return offers
         except ray.exceptions.GetTimeoutError as error:
             self.end()

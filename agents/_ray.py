@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, final
@@ -71,6 +71,8 @@ class RayRuntime:
         Folder of the ledgers of workers that may not be run again; their nodes must see it.
     address
         A cluster; None starts one on this machine.
+    ship
+        Wheels with the workers' code, for nodes on which it is not installed.
     num_cpus
         Processors of a cluster on this machine.
     ready_timeout_s
@@ -84,11 +86,13 @@ class RayRuntime:
         store: ArrayStore | None = None,
         ledgers: Path | None = None,
         address: str | None = None,
+        ship: Sequence[Path] = (),
         num_cpus: int = 2,
         ready_timeout_s: float = 120.0,
     ) -> None:
         self._crew = Crew(workers, guardian)
         self._address, self._num_cpus, self._ready_timeout_s = address, num_cpus, ready_timeout_s
+        self._ship = tuple(ship)
         self._seated = {
             name: Seated(name, spec, worker, ledger_path(ledgers, name, worker))
             for name, spec, worker in ((n, s, self._crew.classes[n]) for n, s in workers.items())
@@ -98,13 +102,15 @@ class RayRuntime:
         self._guardian = Post("guardian", (watch,), None)
         self._waiting: dict[str, deque[tuple[Issued, Step]]] = {n: deque() for n in workers}
         self._calls: dict[Any, _Call] = {}
+        self._awaited: dict[Any, Post] = {}
         self._done: list[Observation] = []
         self._connected = self._started = False
 
     def start(self) -> dict[str, tuple[Offer, ...]]:
         if not self._started:
             posts = self._processes()
-            self._connected = connect(self._address, self._num_cpus, _own_resources(posts))
+            own = _own_resources(posts)
+            self._connected = connect(self._address, self._num_cpus, own, self._ship)
             self._started = True
             for post in posts.values():
                 post.joined = self._address is not None
@@ -147,7 +153,7 @@ class RayRuntime:
 
     def collect(self, everything: bool, timeout_s: float | None) -> list[Observation]:
         end = float("inf") if timeout_s is None else time.monotonic() + timeout_s
-        while self._calls:
+        while self._calls or self._awaited:
             enough = bool(self._done) and not everything
             self._gather(time.monotonic() if enough else end)
             if (self._done and not everything) or time.monotonic() >= end:
@@ -159,6 +165,7 @@ class RayRuntime:
         if self._started:
             close_all(self._processes())
             self._calls.clear()
+            self._awaited.clear()
             if self._connected:
                 disconnect()
         self._started = self._connected = False
@@ -168,9 +175,9 @@ class RayRuntime:
         own = {name: post.pid for name, post in self._posts.items()}
         return {"guardian": self._guardian.pid, **own}
 
-    def machines(self) -> dict[str, str | None]:
-        """The machine that every worker is on; None where it is not running."""
-        return {name: post.host for name, post in self._posts.items()}
+    def nodes(self) -> dict[str, str | None]:
+        """Ray's name of the node that every worker is on; None where it is not running."""
+        return {name: post.node for name, post in self._posts.items()}
 
     def _processes(self) -> dict[str, Post]:
         return {post.name: post for post in (self._guardian, *self._posts.values())}
@@ -180,36 +187,66 @@ class RayRuntime:
     def _dispatch(self, worker: str) -> None:
         """Give waiting actions to the worker's actor, as many as it has room for."""
         seated, post, waiting = self._seated[worker], self._posts[worker], self._waiting[worker]
+        if waiting and not post.ready:
+            self._begin(post)
+            return
         while waiting and post.load[worker] < seated.spec.capacity:
             issued, step = waiting.popleft()
-            try:
-                self._revive(post)
-            except ProbewiseError as error:
-                failure = Failure(kind="not_done", message=str(error), remedy=error.remedy)
-                self._done.append(failed(issued, step, seated.worker, failure))
-                continue
             call = _Call(issued, step, seated, post, post.actor, time.monotonic())
             self._calls[post.actor.perform.remote(issued, step)] = call
             post.load[worker] += 1
 
-    def _revive(self, post: Post) -> None:
+    def _begin(self, post: Post) -> None:
+        """Start its actor again, without waiting: perhaps its node is gone and none has joined."""
         if post.actor is None:
-            _log.warning("worker %r is started again", post.name)
+            _log.warning("process %r is started again", post.name)
             post.begin()
+            self._awaited[post.starting] = post
+
+    def _revive(self, post: Post) -> None:
+        """The same, and wait until it is ready."""
+        if not post.ready:
+            self._begin(post)
+            self._awaited.pop(post.starting, None)
             post.await_ready(self._ready_timeout_s)
 
+    def _welcome(self, post: Post) -> None:
+        """An actor that was started again is ready, or never will be: then nothing was done."""
+        try:
+            post.await_ready(0.1)
+        except ProbewiseError as error:
+            failure = Failure(kind="not_done", message=str(error)[:500], remedy=error.remedy)
+            for seated in post.seated:
+                waiting = self._waiting[seated.name]
+                self._done += [failed(i, step, seated.worker, failure) for i, step in waiting]
+                waiting.clear()
+        for seated in post.seated:
+            self._dispatch(seated.name)
+
     def _gather(self, end: float) -> None:
-        """Wait until a call is finished or overdue, at most until ``end``; take it in."""
+        """Wait until something is finished, ready or overdue, at most until ``end``; take it in."""
         ray = import_ray()
-        first = min(call.deadline for call in self._calls.values())
-        wait_s = max(0.0, min(end, first) - time.monotonic())
-        ray.wait(list(self._calls), num_returns=1, timeout=wait_s)
-        ready, _ = ray.wait(list(self._calls), num_returns=len(self._calls), timeout=0)
+        limits = [call.deadline for call in self._calls.values()]
+        limits += [post.begun_s + self._ready_timeout_s for post in self._awaited.values()]
+        wait_s = max(0.0, min([end, *limits]) - time.monotonic())
+        known = [*self._calls, *self._awaited]
+        ray.wait(known, num_returns=1, timeout=wait_s)
+        ready, _ = ray.wait(known, num_returns=len(known), timeout=0)
+        now = time.monotonic()
+        for reference in [r for r in ready if r in self._awaited]:
+            self._welcome(self._awaited.pop(reference))
+        for reference, post in list(self._awaited.items()):
+            if now >= post.begun_s + self._ready_timeout_s:
+                del self._awaited[reference]
+                self._welcome(post)
+        self._take_calls([r for r in ready if r in self._calls], now)
+
+    def _take_calls(self, ready: list[Any], now: float) -> None:
+        """Calls that are finished or overdue; then their actors have room again."""
         ended = [self._calls.pop(reference) for reference in ready]
         for reference, call in zip(ready, ended, strict=True):
             self._release(call)
             self._take(reference, call)
-        now = time.monotonic()
         for reference in [r for r, call in self._calls.items() if now >= call.deadline]:
             ended.append(self._calls.pop(reference))
             self._expire(ended[-1])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gc
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from itertools import islice
@@ -86,6 +86,7 @@ class Campaign:
         runtime: RuntimeName = "inline",
         address: str | None = None,
         tracking_uri: str | None = None,
+        ship: Sequence[str | Path] = (),
     ) -> None:
         self.spec = spec
         self.state: State = spec.initial_state()
@@ -93,6 +94,7 @@ class Campaign:
         self.tracking_problem: str | None = None
         self._runtime_name: RuntimeName = runtime
         self._address = address
+        self._ship = tuple(Path(wheel).absolute() for wheel in ship)
         self._tracking_uri = tracking_uri
         self._out = None if out is None else Path(out)
         self._resume = False
@@ -124,10 +126,13 @@ class Campaign:
         runtime: RuntimeName = "inline",
         address: str | None = None,
         tracking_uri: str | None = None,
+        ship: Sequence[str | Path] = (),
     ) -> Campaign:
         """A built-in campaign by name, or one from a YAML file (see :func:`load_spec`)."""
         spec = load_spec(source, seed=seed, data=data, policy=policy, goal=goal, budget=budget)
-        return cls(spec, out=out, runtime=runtime, address=address, tracking_uri=tracking_uri)
+        return cls(
+            spec, out=out, runtime=runtime, address=address, tracking_uri=tracking_uri, ship=ship
+        )
 
     @classmethod
     def resume(
@@ -137,6 +142,7 @@ class Campaign:
         runtime: RuntimeName = "inline",
         address: str | None = None,
         tracking_uri: str | None = None,
+        ship: Sequence[str | Path] = (),
     ) -> Campaign:
         """Take up a run that was interrupted; the journal decides where it goes on.
 
@@ -148,7 +154,9 @@ class Campaign:
             If its journal is damaged.
         """
         spec = spec_of_run(run)
-        campaign = cls(spec, out=run, runtime=runtime, address=address, tracking_uri=tracking_uri)
+        campaign = cls(
+            spec, out=run, runtime=runtime, address=address, tracking_uri=tracking_uri, ship=ship
+        )
         campaign._resume = True
         return campaign
 
@@ -241,7 +249,7 @@ class Campaign:
         ledgers = None if self._out is None else self._out.absolute() / LEDGERS
         if self._runtime_name == "inline":
             return InlineRuntime(spec.workers, spec.guardian, store, ledgers)
-        return RayRuntime(spec.workers, spec.guardian, store, ledgers, address=self._address)
+        return RayRuntime(spec.workers, spec.guardian, store, ledgers, self._address, self._ship)
 
     def answer(self, action_id: str, fate: Fate, by: str, note: str = "") -> None:
         """Say what became of an action that ``state.questions`` asks about.

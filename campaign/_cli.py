@@ -14,6 +14,7 @@ from rich.console import Console
 from ..workflow import Decided, SpecError
 from ._campaign import Campaign
 from ._cli_agents import agents_app
+from ._cli_cluster import print_cluster
 from ._cli_errors import complaining
 from ._compare import Comparison, compare, comparison_table, write_records
 from ._explain import explain
@@ -31,6 +32,7 @@ app = typer.Typer(
     pretty_exceptions_show_locals=False,
 )
 app.add_typer(agents_app)
+app.command("cluster")(print_cluster)
 
 
 class RuntimeChoice(StrEnum):
@@ -73,6 +75,9 @@ def run(
     tracking_uri: Annotated[
         str | None, typer.Option(help="MLflow tracking server [a database in the run folder].")
     ] = None,
+    ship: Annotated[
+        list[Path] | None, typer.Option(help="Wheel with workers that the cluster's nodes lack.")
+    ] = None,
 ) -> None:
     """Run a campaign, or take one up again with --resume."""
     with complaining():
@@ -91,8 +96,9 @@ def run(
             _refuse_beside_resume([name for name, value in given.items() if value is not None])
             folder = resume
             campaign = Campaign.resume(
-                resume, runtime=runtime.value, address=address, tracking_uri=tracking_uri
-            )
+                resume, runtime=runtime.value, address=address, tracking_uri=tracking_uri,
+                ship=ship or (),
+            )  # fmt: skip
         else:
             spec = load_spec(
                 source or "", seed=seed, data=data, policy=policy, goal=goal,
@@ -103,8 +109,9 @@ def run(
             if moved is not None:
                 typer.echo(f"an earlier run now lies in {moved}")
             campaign = Campaign(
-                spec, out=folder, runtime=runtime.value, address=address, tracking_uri=tracking_uri
-            )
+                spec, out=folder, runtime=runtime.value, address=address,
+                tracking_uri=tracking_uri, ship=ship or (),
+            )  # fmt: skip
         _watch(campaign, folder)
 
 
@@ -120,7 +127,7 @@ def _refuse_beside_resume(given: list[str]) -> None:
         raise SpecError(
             "run --resume",
             f"{', '.join(given)} as well",
-            "--runtime, --address and --tracking-uri",
+            "--runtime, --address, --ship and --tracking-uri",
             "leave the others out, or start a new run",
         )
 
