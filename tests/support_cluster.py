@@ -10,6 +10,7 @@ import json
 import os
 import signal
 import sys
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from support_faults import begin, quiet, raw_spec, raw_twin_spec
 
 from probewise.agents import RayRuntime
 from probewise.campaign import Campaign
+from probewise.workflow import Action, Commitment, Issued, Step, WorkerSpec
 
 PINNED = {"eye": {"stem": 1.0}, "rig": {"rig": 1.0}, "oven": {"furnace": 1.0}}
 CORES = {"desk": {"CPU": 1.0}, "mind": {"CPU": 1.0}}
@@ -104,9 +106,58 @@ def head_killed(folder: Path) -> dict[str, Any]:
     return {"ended": campaign.state.stopped}
 
 
+SHIPPED = """
+from probewise.workflow import Kind, Offer, Outcome, Worker
+
+
+class Shipped(Worker):
+    kind = Kind.THEORY
+    replayable = True
+
+    def offers(self):
+        return (Offer(capability="echo"),)
+
+    def perform(self, job):
+        return Outcome(notes={"file": __file__})
+"""
+
+
+def wheel_of(folder: Path) -> Path:
+    """A wheel with one module, one worker and its entry point."""
+    info = "shipped_worker-1.dist-info"
+    wheel = folder / "shipped_worker-1-py3-none-any.whl"
+    with zipfile.ZipFile(wheel, "w") as content:
+        content.writestr("shipped_worker.py", SHIPPED)
+        content.writestr(f"{info}/METADATA", "Metadata-Version: 2.1\nName: shipped\nVersion: 1\n")
+        entry = "[probewise.workers]\nshipped = shipped_worker:Shipped\n"
+        content.writestr(f"{info}/entry_points.txt", entry)
+    return wheel
+
+
+def shipped(folder: Path) -> dict[str, Any]:
+    """The driver has the wheel's content in a folder of its own; the actors get it shipped."""
+    wheel = wheel_of(folder)
+    own = folder / "installed"
+    with zipfile.ZipFile(wheel) as content:
+        content.extractall(own)
+    spec = WorkerSpec(type="shipped")
+    guardian = WorkerSpec(type="limits-guardian", config={"max_cost_credits": 10})
+    step = Step.model_validate({"name": "echo", "level": 5, "acts_on": "space"})
+    sys.path.append(str(own))
+    crew = RayRuntime({"mind": spec}, guardian, ship=[wheel])
+    sys.path.remove(str(own))
+    crew.start()
+    action = Action(id="a1", step="echo")
+    held = Issued(hour=0, action=action, worker="mind", commitment=Commitment(credits=2, hours=1))
+    sys.path.append(str(own))
+    crew.submit(held, step)
+    (found,) = crew.collect(everything=True, timeout_s=None)
+    return {"file": found.notes.get("file"), "failure": str(found.failure)}
+
+
 if __name__ == "__main__":
     os.environ.update({k: v for k, v in QUICK.items() if k not in os.environ})
     quiet(pytest.MonkeyPatch())
-    programs = {"three": on_three_nodes, "lost": node_lost, "head": head_killed}
+    programs = {"three": on_three_nodes, "lost": node_lost, "head": head_killed, "ship": shipped}
     print(json.dumps(programs[sys.argv[1]](Path(sys.argv[2]))), flush=True)
     os._exit(0)  # a cluster's own end takes long and tells nothing

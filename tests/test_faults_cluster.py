@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import secrets
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -34,6 +35,7 @@ def program(tmp_path: Path, doubles: None) -> Iterator[Any]:
     strange = ("RAY_AUTH", "RAY_ADDRESS", "RAY_ENABLE_WINDOWS")
     env = {k: v for k, v in os.environ.items() if not k.startswith(strange)}
     env["PYTHONPATH"] = os.pathsep.join(filter(None, [str(here), env.get("PYTHONPATH", "")]))
+    env |= {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32)}
     env["PROBEWISE_TEST_MARK"] = mark = str(tmp_path)
 
     def run(what: str) -> subprocess.CompletedProcess[str]:
@@ -65,6 +67,12 @@ def test_three_nodes_give_the_campaign_of_one_process(program: Any, tmp_path: Pa
     one: Campaign = begin(pinned(raw_twin_spec(tmp_path / "one")), tmp_path / "one" / "run")
     one.run()
     same_course(one.state, check(tmp_path / "run").state)
+
+
+def test_code_that_a_node_lacks_comes_as_a_wheel(program: Any, tmp_path: Path) -> None:
+    found = told(program("ship"))
+    assert found["failure"] == "None"
+    assert "py_modules" in found["file"], "not from the driver's own folder"
 
 
 def test_node_lost_and_another_joins(program: Any, tmp_path: Path) -> None:
