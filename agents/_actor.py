@@ -172,6 +172,15 @@ class Post:
         self.load.clear()
 
 
+def posts_of(seated: Mapping[str, Seated], store: ArrayStore | None) -> dict[str, Post]:
+    """The process of each worker; workers with the same host have the same."""
+    rooms: dict[str, list[Seated]] = {}
+    for name, one in seated.items():
+        rooms.setdefault(f"host {one.spec.host}" if one.spec.host else name, []).append(one)
+    posts = {room: Post(room, tuple(crew), store) for room, crew in rooms.items()}
+    return {one.name: posts[room] for room, crew in rooms.items() for one in crew}
+
+
 def close_all(posts: Mapping[str, Post], timeout_s: float = 5.0) -> None:
     """Close the workers, each in its process; then end the processes, come what may."""
     ray = import_ray()
@@ -206,7 +215,8 @@ def _brief(error: BaseException) -> str:
 
 def _not_ready(post: Post, given: str, remedy: str) -> WorkerError:
     return WorkerError(
-        f"process {post.name!r} of workers { {s.name: s.spec.type for s in post.seated} }",
+        f"process {post.name!r} with {len(post.seated)} workers of types"
+        f" {sorted({s.spec.type for s in post.seated})}",
         given,
         f"workers that start on a node with {post.demand or 'nothing special'}",
         remedy,

@@ -43,6 +43,16 @@ def as_options(demand: Demand) -> dict[str, Any]:
     return options if custom else options | {"scheduling_strategy": "SPREAD"}
 
 
+def own_resources(specs: Iterable[WorkerSpec]) -> Demand:
+    """Custom resources that a cluster of our own must have for these workers, besides the kinds."""
+    total: Demand = {}
+    for spec in specs:
+        for name, units in spec.resources.items():
+            if name not in {"CPU", "GPU"}:
+                total[name] = total.get(name, 0.0) + units
+    return total
+
+
 def check_demands(demands: Mapping[str, Demand], nodes: Iterable[Mapping[str, float]]) -> None:
     """Whether the nodes have, in all and one by one, what the processes will hold for life.
 

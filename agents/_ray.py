@@ -24,9 +24,10 @@ from ..workflow import (
     Verdict,
     WorkerSpec,
 )
-from ._actor import Post, Seated, close_all, start_all
+from ._actor import Post, Seated, close_all, posts_of, start_all
 from ._bootstrap import connect, disconnect, import_ray
 from ._finding import Finding
+from ._placement import own_resources
 from ._runtime import Crew, ledger_path
 from ._settle import failed, lost
 
@@ -97,7 +98,7 @@ class RayRuntime:
             name: Seated(name, spec, worker, ledger_path(ledgers, name, worker))
             for name, spec, worker in ((n, s, self._crew.classes[n]) for n, s in workers.items())
         }
-        self._posts: dict[str, Post] = _posts(self._seated, store)
+        self._posts: dict[str, Post] = posts_of(self._seated, store)
         watch = Seated("guardian", guardian, self._crew.guardian_class)
         self._guardian = Post("guardian", (watch,), None)
         self._waiting: dict[str, deque[tuple[Issued, Step]]] = {n: deque() for n in workers}
@@ -109,7 +110,7 @@ class RayRuntime:
     def start(self) -> dict[str, tuple[Offer, ...]]:
         if not self._started:
             posts = self._processes()
-            own = _own_resources(posts)
+            own = own_resources(one.spec for p in posts.values() for one in p.seated)
             self._connected = connect(self._address, self._num_cpus, own, self._ship)
             self._started = True
             for post in posts.values():
@@ -301,23 +302,3 @@ class RayRuntime:
             return Verdict(
                 allowed=False, reason=f"the guardian did not answer ({type(error).__name__})"
             )
-
-
-def _posts(seated: Mapping[str, Seated], store: ArrayStore | None) -> dict[str, Post]:
-    """The process of each worker; workers with the same host have the same."""
-    rooms: dict[str, list[Seated]] = {}
-    for name, one in seated.items():
-        rooms.setdefault(f"host {one.spec.host}" if one.spec.host else name, []).append(one)
-    posts = {room: Post(room, tuple(crew), store) for room, crew in rooms.items()}
-    return {one.name: posts[room] for room, crew in rooms.items() for one in crew}
-
-
-def _own_resources(posts: Mapping[str, Post]) -> dict[str, float]:
-    """Custom resources that a cluster of our own must have for these processes."""
-    total: dict[str, float] = {}
-    for post in posts.values():
-        for one in post.seated:
-            for name, units in one.spec.resources.items():
-                if name not in {"CPU", "GPU"}:
-                    total[name] = total.get(name, 0.0) + units
-    return total

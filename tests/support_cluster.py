@@ -83,6 +83,7 @@ def node_lost(folder: Path) -> dict[str, Any]:
     )
     runtime = watched(campaign)
     before: dict[str, str | None] = {}
+    last: dict[str, str] = {}
     for count, _ in enumerate(campaign):
         if count == 12:
             before = runtime.nodes()
@@ -90,8 +91,7 @@ def node_lost(folder: Path) -> dict[str, Any]:
             cluster.add_node(num_cpus=0, resources={"stem": 1, "rig": 1})
         after = runtime.nodes() if campaign.state.stopped is None else {}
         seen = {k: v for k, v in after.items() if v is not None}
-        if seen:
-            last = seen
+        last = seen or last
     return {"before": before, "after": last}
 
 
