@@ -148,7 +148,7 @@ def run_live(args: argparse.Namespace, folder: Path) -> dict[str, Any]:
         offers = runtime.start()
         state = spec.initial_state({"act": tuple(offers)})
         loop = Loop(state, Stub(args.actions), runtime, RealClock(), journal.append)
-        began = time.monotonic()
+        began, cpu = time.monotonic(), time.thread_time()
         first = Started(spec=spec.model_dump(mode="json"), version="load")
         journal.append(first)
         sink.feed(first)
@@ -159,7 +159,7 @@ def run_live(args: argparse.Namespace, folder: Path) -> dict[str, Any]:
                 done += 1
                 if done % max(args.actions // 20, 1) == 0:
                     memory.append(process.memory_info().rss / 1e6)
-        elapsed_s = time.monotonic() - began
+        elapsed_s, cpu_s = time.monotonic() - began, time.thread_time() - cpu
         problem = sink.finish(None, {}, timeout_s=300)
         size = sum(p.stat().st_size for p in folder.glob("journal.sqlite*"))
     warm = max(len(runtime.in_driver_s) // 20, 1)  # the first results all come at once
@@ -169,6 +169,7 @@ def run_live(args: argparse.Namespace, folder: Path) -> dict[str, Any]:
         "failures": failures,
         "actions_per_s": round(done / elapsed_s, 1),
         "offered_per_s": round(args.workers / args.work_s, 1) if args.work_s else None,
+        "driver_cpu_ms_per_action": round(1e3 * cpu_s / done, 1),
         "result_in_driver_to_next_dispatch": percentiles(runtime.in_driver_s[warm:]),
         "result_at_worker_to_next_dispatch": percentiles(runtime.in_all_s[warm:]),
         "driver_rss_MB_at_5_50_100_percent": [round(memory[i]) for i in (0, len(memory) // 2, -1)],
