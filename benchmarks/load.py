@@ -162,11 +162,11 @@ def run_live(args: argparse.Namespace, folder: Path) -> dict[str, Any]:
         elapsed_s, cpu_s = time.monotonic() - began, time.thread_time() - cpu
         problem = sink.finish(None, {}, timeout_s=300)
         size = sum(p.stat().st_size for p in folder.glob("journal.sqlite*"))
-    warm = max(len(runtime.in_driver_s) // 20, 1)  # the first results all come at once
-    failures = sum(o.failure is not None for o in state.observations)
+    warm = min(args.workers, len(runtime.in_driver_s) // 2)  # the first results come all at once
+    failures = [f"{o.action_id}: {o.failure.message}" for o in state.observations if o.failure]
     return {
         "actions": done,
-        "failures": failures,
+        "failures": failures[:5],
         "actions_per_s": round(done / elapsed_s, 1),
         "offered_per_s": round(args.workers / args.work_s, 1) if args.work_s else None,
         "driver_cpu_ms_per_action": round(1e3 * cpu_s / done, 1),
