@@ -29,7 +29,7 @@ USABLE := import ensurepip, sys, venv; sys.exit(sys.version_info < (3, 11))
 PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3 python; do \
 	"$$p" -c "$(USABLE)" >/dev/null 2>&1 && { command -v "$$p"; break; }; done)
 
-.PHONY: help demo test test-fast test-ray check compare bench clean
+.PHONY: help demo test test-fast test-ray test-slow check compare bench clean
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
 
@@ -51,15 +51,19 @@ bench: $(VENV)/.installed
 		--p-kgfn-path "$(P_KGFN_PATH)" --python "$(P_KGFN_PYTHON)" --data $(DATA); fi; \
 	$(BIN)/python -m benchmarks.report --data $(DATA)
 
-test: test-fast test-ray
+test: test-fast test-ray test-slow
 
 test-fast: $(VENV)/.installed-dev
 	@echo "== fast tests =="
-	$(BIN)/python -m pytest -q -m "not ray"
+	$(BIN)/python -m pytest -q -m "not ray and not slow"
 
 test-ray: $(VENV)/.installed-dev
 	@echo "== tests that start Ray =="
-	$(BIN)/python -m pytest -q -m ray
+	$(BIN)/python -m pytest -q -m "ray and not slow"
+
+test-slow: $(VENV)/.installed-dev
+	@echo "== slow tests =="
+	$(BIN)/python -m pytest -q -m slow
 
 # The checkout itself is the package `probewise`, under whatever name it was cloned. An editable install
 # finds it by an import hook, which a static tool does not run; .links/probewise is for such tools.

@@ -6,6 +6,7 @@ Ray is imported only when a :class:`RayRuntime` starts or :func:`map_tasks` runs
 from ._bootstrap import connect, disconnect, map_tasks
 from ._conformance import check_worker
 from ._example import example_job
+from ._finding import Finding
 from ._guardian import Guardian, LimitsGuardian
 from ._health import Health, utc_now
 from ._inline import InlineRuntime
@@ -19,6 +20,7 @@ from ._seat import Seat
 from ._secrets import is_bare_secret
 
 __all__ = [
+    "Finding",
     "Guardian",
     "Health",
     "InlineRuntime",

@@ -1,4 +1,4 @@
-"""One worker's Ray actor: the seat in its own process, and the post that starts and ends it."""
+"""A Ray actor with the seats of one worker or several, and the post that starts and ends it."""
 
 from __future__ import annotations
 
@@ -7,8 +7,10 @@ import os
 import signal
 import socket
 import time
-from collections import deque
+from collections import Counter
 from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, cast, final
 
 from ..workflow import (
@@ -26,51 +28,79 @@ from ..workflow import (
     WorkerSpec,
 )
 from ._bootstrap import import_ray
+from ._finding import Finding
 from ._guardian import Guardian
+from ._ledger import Ledger
+from ._placement import Demand, as_options, check_demands, demand_of
 from ._registry import make_worker
-from ._seat import Seat, secure_seat
+from ._seat import Seat, close_quietly, secure_seat
+
+_MOST_THREADS = 256
+
+
+@dataclass(frozen=True)
+class Seated:
+    """A worker of a process: its name, specification, class and ledger."""
+
+    name: str
+    spec: WorkerSpec
+    worker: type[Worker]
+    ledger: Path | None = None
 
 
 @final
 class SeatActor:
-    """The class that becomes an actor: it only holds a seat."""
+    """The class that becomes an actor: it only holds seats."""
 
-    def __init__(self, name: str, spec: WorkerSpec, store: ArrayStore | None) -> None:
-        self._name, self._spec, self._store = name, spec, store
+    def __init__(self, seated: tuple[Seated, ...], store: ArrayStore | None) -> None:
+        self._seated, self._store = seated, store
+        self._seats: dict[str, Seat] = {}
 
-    def start(self) -> tuple[tuple[Offer, ...], int, str]:
-        """Make the worker; its offers, this process and this machine."""
-        self._seat = Seat(self._name, make_worker(self._spec, self._name), self._store)
-        return self._seat.worker.offers(), os.getpid(), socket.gethostname()
+    def start(self) -> tuple[dict[str, tuple[Offer, ...]], int, str, str]:
+        """Make the workers; their offers, this process, this machine and this node of Ray's."""
+        for one in self._seated:
+            worker = make_worker(one.spec, one.name)
+            self._seats[one.name] = Seat(one.name, worker, self._store, Ledger(one.ledger))
+        offers = {name: seat.worker.offers() for name, seat in self._seats.items()}
+        node = import_ray().get_runtime_context().get_node_id()
+        return offers, os.getpid(), socket.gethostname(), node
 
     def perform(self, issued: Issued, step: Step) -> Observation:
-        return self._seat.perform(issued, step)
+        return self._seats[issued.worker].perform(issued, step)
+
+    def inquire(self, issued: Issued, step: Step) -> Finding:
+        return self._seats[issued.worker].inquire(issued, step)
 
     def review(self, action: Action, step: Step, commitment: Commitment, twin: bool) -> Verdict:
-        return cast(Guardian, self._seat.worker).review(action, step, commitment, twin)
+        (seat,) = self._seats.values()
+        return cast(Guardian, seat.worker).review(action, step, commitment, twin)
 
-    def safe(self) -> str:
-        return secure_seat(self._seat)
+    def safe(self, worker: str) -> str:
+        return secure_seat(self._seats[worker])
 
     def ping(self) -> None:
         """Being answered is all that is asked."""
 
     def close(self) -> None:
-        self._seat.worker.close()
+        for seat in self._seats.values():
+            close_quietly(seat)
 
 
 @final
 class Post:
-    """Where one worker sits on Ray: its actor, if it lives, and the actions that wait for it."""
+    """A process on Ray: its actor, if it lives, and the workers that have their seats in it."""
 
-    def __init__(
-        self, name: str, spec: WorkerSpec, worker: type[Worker], store: ArrayStore | None
-    ) -> None:
-        self.name, self.spec, self.worker, self._store = name, spec, worker, store
-        self.waiting: deque[tuple[Issued, Step]] = deque()
+    def __init__(self, name: str, seated: tuple[Seated, ...], store: ArrayStore | None) -> None:
+        self.name, self.seated, self._store = name, seated, store
+        self.load: Counter[str] = Counter()
+        """Calls that the present actor is at, by worker."""
         self.actor: Any = None
-        self._starting: Any = None
-        self._process: tuple[int, str] | None = None
+        self.joined = False
+        """Whether it runs on a cluster that others started."""
+        self.starting: Any = None
+        """What is waited for until the workers are ready."""
+        self.begun_s = 0.0
+        self._process: tuple[int, str, str] | None = None
 
     @property
     def pid(self) -> int | None:
@@ -78,37 +108,47 @@ class Post:
         return None if self._process is None else self._process[0]
 
     @property
-    def resources(self) -> dict[str, float]:
-        return dict(self.spec.resources) or {self.worker.kind.value: 1.0}
+    def ready(self) -> bool:
+        """Whether the workers are there."""
+        return self._process is not None
+
+    @property
+    def node(self) -> str | None:
+        """Ray's name of the node that the actor's process is on."""
+        return None if self._process is None else self._process[2]
+
+    @property
+    def demand(self) -> Demand:
+        return demand_of(((s.spec, s.worker) for s in self.seated), self.joined)
+
+    @property
+    def timeout_s(self) -> float:
+        """The longest that any of its workers may take."""
+        return max(s.spec.timeout_s for s in self.seated)
 
     def begin(self) -> None:
         """Ask Ray for the actor, without waiting. It is never restarted or called again by Ray."""
         ray = import_ray()
-        options = {
-            "num_cpus": 0,
-            "resources": self.resources,
-            "max_restarts": 0,
-            "max_task_retries": 0,
-            "max_concurrency": self.spec.capacity,
-        }
-        actor_class = ray.remote(**options)(SeatActor)
-        self.actor = actor_class.remote(self.name, self.spec, self._store)
-        self._starting = self.actor.start.remote()
+        threads = min(sum(s.spec.capacity for s in self.seated), _MOST_THREADS)
+        options = {"max_restarts": 0, "max_task_retries": 0, "max_concurrency": threads}
+        actor_class = ray.remote(**options, **as_options(self.demand))(SeatActor)
+        self.actor = actor_class.remote(self.seated, self._store)
+        self.starting, self.begun_s = self.actor.start.remote(), time.monotonic()
 
-    def await_ready(self, timeout_s: float) -> tuple[Offer, ...]:
-        """What the worker offers, once it is ready.
+    def await_ready(self, timeout_s: float) -> dict[str, tuple[Offer, ...]]:
+        """What each worker offers, once all are ready.
 
         Raises
         ------
         WorkerError
-            If it does not become ready in time or its process dies.
+            If they do not become ready in time or their process dies.
         ProbewiseError
-            What the worker itself raised.
+            What a worker itself raised.
         """
         ray = import_ray()
         try:
-            offers, pid, host = ray.get(self._starting, timeout=timeout_s)
-            self._process = (pid, host)
+            offers, pid, host, node = ray.get(self.starting, timeout=timeout_s)
+            self._process = (pid, host, node)
             return offers
         except ray.exceptions.GetTimeoutError as error:
             self.end()
@@ -135,30 +175,16 @@ class Post:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(self._process[0], signal.SIGKILL)
         self.actor, self._process = None, None
+        self.load.clear()
 
 
-def check_resources(posts: Mapping[str, Post]) -> None:
-    """Whether the cluster has, in all, what the actors will hold for life.
-
-    Raises
-    ------
-    WorkerError
-        If it has not; such actors would wait in silence.
-    """
-    total: dict[str, float] = import_ray().cluster_resources()
-    needed: dict[str, float] = {}
-    for post in posts.values():
-        for name, units in post.resources.items():
-            needed[name] = needed.get(name, 0.0) + units
-    short = {name: units for name, units in needed.items() if units > total.get(name, 0.0)}
-    if short:
-        names = [n for n, p in posts.items() if set(p.resources) & set(short)]
-        raise WorkerError(
-            f"workers {names}",
-            f"need {short} in all",
-            f"what the cluster's nodes declare: { {n: total.get(n, 0.0) for n in short} }",
-            "start a node with --resources, or correct the workers' resources",
-        )
+def posts_of(seated: Mapping[str, Seated], store: ArrayStore | None) -> dict[str, Post]:
+    """The process of each worker; workers with the same host have the same."""
+    rooms: dict[str, list[Seated]] = {}
+    for name, one in seated.items():
+        rooms.setdefault(f"host {one.spec.host}" if one.spec.host else name, []).append(one)
+    posts = {room: Post(room, tuple(crew), store) for room, crew in rooms.items()}
+    return {one.name: posts[room] for room, crew in rooms.items() for one in crew}
 
 
 def close_all(posts: Mapping[str, Post], timeout_s: float = 5.0) -> None:
@@ -173,15 +199,16 @@ def close_all(posts: Mapping[str, Post], timeout_s: float = 5.0) -> None:
 
 
 def start_all(posts: Mapping[str, Post], timeout_s: float) -> dict[str, tuple[Offer, ...]]:
-    """Start all actors side by side and wait until the last is ready."""
-    check_resources(posts)
+    """Start all actors side by side and wait until the last is ready; what each worker offers."""
+    nodes = [n["Resources"] for n in import_ray().nodes() if n["Alive"]]
+    check_demands({post.name: post.demand for post in posts.values()}, nodes)
     for post in posts.values():
         post.begin()
     deadline = time.monotonic() + timeout_s
-    return {
-        name: post.await_ready(max(0.1, deadline - time.monotonic()))
-        for name, post in posts.items()
-    }
+    offers: dict[str, tuple[Offer, ...]] = {}
+    for post in posts.values():
+        offers |= post.await_ready(max(0.1, deadline - time.monotonic()))
+    return offers
 
 
 def _brief(error: BaseException) -> str:
@@ -194,8 +221,9 @@ def _brief(error: BaseException) -> str:
 
 def _not_ready(post: Post, given: str, remedy: str) -> WorkerError:
     return WorkerError(
-        f"worker {post.name!r} of type {post.spec.type!r}",
+        f"process {post.name!r} with {len(post.seated)} workers of types"
+        f" {sorted({s.spec.type for s in post.seated})}",
         given,
-        f"a worker that starts on a node with {post.resources}",
+        f"workers that start on a node with {post.demand or 'nothing special'}",
         remedy,
     )

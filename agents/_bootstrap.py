@@ -14,9 +14,11 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cache
+from pathlib import Path
 from typing import Any, TypeVar
 
 from ..workflow import Kind, WorkerError
+from ._shipping import unpack_wheels
 
 _ENVIRONMENT = {
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
@@ -25,6 +27,7 @@ _ENVIRONMENT = {
 }
 _LOCAL_ENVIRONMENT = {
     "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",
+    "RAY_worker_niceness": "0",  # Ray's own is 15: any other program would hold up an instrument
     "RAY_AUTH_MODE": "token",
 }
 _OBJECT_STORE_BYTES = 200_000_000
@@ -51,6 +54,7 @@ def connect(
     address: str | None = None,
     num_cpus: int = 2,
     resources: Mapping[str, float] | None = None,
+    ship: Sequence[Path] = (),
 ) -> bool:
     """Be connected to Ray: to the cluster at ``address``, or to a fresh one on this machine.
 
@@ -62,6 +66,8 @@ def connect(
         Processors of a fresh cluster.
     resources
         Custom resources of a fresh cluster, besides 1000 units of every kind of worker.
+    ship
+        Wheels that every process of this connection shall be able to import.
 
     Returns
     -------
@@ -71,12 +77,14 @@ def connect(
     Raises
     ------
     WorkerError
-        If Ray does not start or the cluster cannot be reached.
+        If Ray does not start, the cluster cannot be reached, or what is to be shipped is no wheel.
     """
     ray = import_ray(local=address is None)
     if ray.is_initialized():
         return False
     quiet: dict[str, Any] = {"logging_level": "ERROR", "log_to_driver": False}
+    if ship:
+        quiet["runtime_env"] = {"py_modules": unpack_wheels(ship, Path(_home().name) / "shipped")}
     try:
         if address is not None:
             ray.init(address=address, **quiet)

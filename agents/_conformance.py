@@ -15,7 +15,9 @@ from typing import Any
 import numpy as np
 
 from ..workflow import (
+    Account,
     Commitment,
+    Fate,
     Issued,
     Job,
     Kind,
@@ -49,8 +51,10 @@ def check_worker(make: Callable[[], Worker], jobs: Iterable[Job]) -> None:
     worker = make()
     _check_class(type(worker))
     _check_offers(worker, jobs)
+    _check_ignorance(worker)
     for job in jobs:
         _check_job(worker, job)
+        _check_account(worker, job)
         if worker.replayable:
             _check_replay(make, worker, job)
         if worker.replayable or job.step.repeat != "irreversible":
@@ -108,6 +112,28 @@ def _check_job(worker: Worker, job: Job) -> None:
     assert over is None, f"{who}: charges {over} credits more than the step's cap"
     copied = pickle.loads(pickle.dumps(observation))
     assert copied == observation, f"{who}: its observation does not survive pickling"
+
+
+def _check_ignorance(worker: Worker) -> None:
+    """Of an action that it was never given, a worker claims nothing."""
+    account = worker.account("an-action-that-never-was")
+    assert isinstance(account, Account), f"account() gives {type(account).__name__}, not Account"
+    claimed = account.fate in {Fate.DONE, Fate.DONE_WITHOUT_RESULT}
+    assert not claimed, f"it claims {account.fate.value!r} of an action that never was"
+
+
+def _check_account(worker: Worker, job: Job) -> None:
+    """Of what it has just done, a worker does not deny it, nor give another result."""
+    who = f"step {job.step.name!r}"
+    account = worker.account(job.action.id)
+    denied = account.fate is Fate.NOT_DONE and not worker.replayable
+    assert not denied, f"{who}: it was done, but account() says that it was not"
+    if account.fate is not Fate.DONE:
+        return
+    fault = find_fault(account.outcome, job.step)
+    assert fault is None, f"{who}: account() says that it was done, but: {fault}"
+    again = worker.account(job.action.id)
+    assert same_content(account, again), f"{who}: account() gives another result the second time"
 
 
 def _check_replay(make: Callable[[], Worker], worker: Worker, job: Job) -> None:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any, final
 
 from pydantic import Field
 
 from ..workflow import Kind, ProbewiseError, Record, Worker
-from ._actor import Post
+from ._actor import Post, Seated
 from ._bootstrap import import_ray
 
 SAFEGUARDED = frozenset({Kind.INSTRUMENT, Kind.SYNTHESIS})
@@ -50,13 +50,13 @@ class Pulse:
         """A worker has just given an answer."""
         self._heard[worker] = utc_now()
 
-    def health(self, busy: Mapping[str, int]) -> dict[str, Health]:
-        """How every worker is; ``busy`` says how many actions each is at."""
+    def health(self, waiting: Mapping[str, int]) -> dict[str, Health]:
+        """How every worker is; ``waiting`` says how many actions are before each."""
         return {
             name: Health(
                 alive=self._call(name, post),
-                busy=busy.get(name, 0),
-                waiting=len(post.waiting),
+                busy=post.load[name],
+                waiting=waiting.get(name, 0),
                 pid=post.pid,
                 last_answer=self._heard.get(name),
             )
@@ -79,7 +79,7 @@ class Pulse:
             except ray.exceptions.RayError:
                 self._calls[name] = (post.actor, call)
                 return False
-        if post.actor is None:
+        if not post.ready:
             return False
         self._calls[name] = (post.actor, post.actor.ping.remote())
         return True
@@ -91,24 +91,25 @@ def needs_securing(worker: type[Worker]) -> bool:
 
 
 def secure_posts(
-    posts: Mapping[str, Post], busy: Mapping[str, int], ready_timeout_s: float
+    seated: Mapping[str, Seated], posts: Mapping[str, Post], revive: Callable[[Post], None]
 ) -> dict[str, str]:
-    """Ask all idle instruments side by side to be safe; each answer, or what went wrong."""
+    """Ask all idle instruments side by side to be safe; each answer, or what went wrong.
+
+    ``revive`` starts the actor of a post again, if it has none, and waits until it is ready.
+    """
     ray = import_ray()
     answers: dict[str, str] = {}
     calls: dict[str, Any] = {}
     for name, post in posts.items():
-        if not needs_securing(post.worker):
+        if not needs_securing(seated[name].worker):
             continue
-        if busy.get(name):
+        if post.load[name]:
             answers[name] = "FAILED: busy"
             continue
         try:
-            if post.actor is None:
-                post.begin()
-                post.await_ready(ready_timeout_s)
+            revive(post)
             actor: Any = post.actor
-            calls[name] = actor.safe.remote()
+            calls[name] = actor.safe.remote(name)
         except (ProbewiseError, ray.exceptions.RayError) as error:
             answers[name] = f"FAILED: {error}"[:500]
     if calls:

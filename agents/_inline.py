@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Mapping
+from pathlib import Path
 from typing import cast, final
 
 from ..workflow import (
@@ -19,11 +20,13 @@ from ..workflow import (
     Verdict,
     WorkerSpec,
 )
+from ._finding import Finding
 from ._guardian import Guardian
 from ._health import Health, needs_securing, utc_now
+from ._ledger import Ledger
 from ._registry import make_worker
-from ._runtime import Crew
-from ._seat import Seat, secure_seat
+from ._runtime import Crew, ledger_path
+from ._seat import Seat, close_quietly, secure_seat
 from ._settle import failed
 
 _log = logging.getLogger(__name__)
@@ -41,6 +44,8 @@ class InlineRuntime:
         Its guardian.
     store
         Where arrays are kept.
+    ledgers
+        Folder of the ledgers of workers that may not be run again; None keeps them in memory.
     """
 
     def __init__(
@@ -48,9 +53,10 @@ class InlineRuntime:
         workers: Mapping[str, WorkerSpec],
         guardian: WorkerSpec,
         store: ArrayStore | None = None,
+        ledgers: Path | None = None,
     ) -> None:
         self._crew = Crew(workers, guardian)
-        self._store = store
+        self._store, self._ledgers = store, ledgers
         self._seats: dict[str, Seat] = {}
         self._guardian: Guardian | None = None
         self._done: list[Observation] = []
@@ -61,7 +67,9 @@ class InlineRuntime:
             try:
                 guardian = make_worker(self._crew.guardian, "guardian")
                 for name, spec in self._crew.specs.items():
-                    self._seats[name] = Seat(name, make_worker(spec, name), self._store)
+                    worker = make_worker(spec, name)
+                    ledger = Ledger(ledger_path(self._ledgers, name, type(worker)))
+                    self._seats[name] = Seat(name, worker, self._store, ledger)
                     self._crew.take_offers(name, self._seats[name].worker.offers())
             except Exception:
                 self.close()
@@ -85,6 +93,9 @@ class InlineRuntime:
             failure = Failure(kind="refused", message=f"guardian: {verdict.reason}")
             worker = self._crew.classes[issued.worker]
             self._done.append(failed(issued, step, worker, failure))
+
+    def inquire(self, issued: Issued, step: Step) -> Finding:
+        return self._seats[issued.worker].inquire(issued, step)
 
     def collect(self, everything: bool, timeout_s: float | None) -> list[Observation]:
         done, self._done = sorted(self._done, key=lambda o: o.action_id), []
@@ -119,11 +130,3 @@ class InlineRuntime:
         except Exception as error:
             _log.exception("guardian, action %s", action.id)
             return Verdict(allowed=False, reason=f"the guardian failed: {error}")
-
-
-def close_quietly(seat: Seat) -> None:
-    """Close the worker of a seat; an error is logged, so that the others are closed too."""
-    try:
-        seat.worker.close()
-    except Exception:
-        _log.exception("worker %r did not close", seat.worker_name)

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Mapping
+from collections import deque
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, final
 
 from ..workflow import (
@@ -13,20 +15,22 @@ from ..workflow import (
     ArrayStore,
     Commitment,
     Failure,
+    Fate,
     Issued,
     Observation,
     Offer,
-    Outcome,
     ProbewiseError,
     Step,
     Verdict,
     WorkerSpec,
 )
-from ._actor import Post, close_all, start_all
+from ._actor import Post, Seated, close_all, posts_of, start_all
 from ._bootstrap import connect, disconnect, import_ray
+from ._finding import Finding
 from ._health import Health, Pulse, secure_posts
-from ._runtime import Crew
-from ._settle import failed, lost, settle
+from ._placement import own_resources
+from ._runtime import Crew, ledger_path
+from ._settle import failed, lost
 
 _log = logging.getLogger(__name__)
 
@@ -37,18 +41,19 @@ class _Call:
 
     issued: Issued
     step: Step
+    seated: Seated
     post: Post
     actor: Any
     began: float
 
     @property
     def deadline(self) -> float:
-        return self.began + self.post.spec.timeout_s
+        return self.began + self.seated.spec.timeout_s
 
 
 @final
 class RayRuntime:
-    """Performs actions in one actor per worker.
+    """Performs actions in one actor per worker, or per host where workers share one.
 
     An actor that dies is started again for the next action, with a fresh worker; Ray itself never
     restarts one and never calls a method twice. An actor that takes longer than its worker's
@@ -64,8 +69,12 @@ class RayRuntime:
         Its guardian, an actor too.
     store
         Where arrays are kept; it travels to every actor, so all nodes must see its folder.
+    ledgers
+        Folder of the ledgers of workers that may not be run again; their nodes must see it.
     address
         A cluster; None starts one on this machine.
+    ship
+        Wheels with the workers' code, for nodes on which it is not installed.
     num_cpus
         Processors of a cluster on this machine.
     ready_timeout_s
@@ -77,32 +86,40 @@ class RayRuntime:
         workers: Mapping[str, WorkerSpec],
         guardian: WorkerSpec,
         store: ArrayStore | None = None,
+        ledgers: Path | None = None,
         address: str | None = None,
+        ship: Sequence[Path] = (),
         num_cpus: int = 2,
         ready_timeout_s: float = 120.0,
     ) -> None:
         self._crew = Crew(workers, guardian)
         self._address, self._num_cpus, self._ready_timeout_s = address, num_cpus, ready_timeout_s
-        self._posts = {
-            name: Post(name, spec, self._crew.classes[name], store)
-            for name, spec in workers.items()
+        self._ship = tuple(ship)
+        self._seated = {
+            name: Seated(name, spec, worker, ledger_path(ledgers, name, worker))
+            for name, spec, worker in ((n, s, self._crew.classes[n]) for n, s in workers.items())
         }
-        self._guardian = Post("guardian", guardian, self._crew.guardian_class, None)
+        self._posts: dict[str, Post] = posts_of(self._seated, store)
+        watch = Seated("guardian", guardian, self._crew.guardian_class)
+        self._guardian = Post("guardian", (watch,), None)
+        self._waiting: dict[str, deque[tuple[Issued, Step]]] = {n: deque() for n in workers}
         self._pulse = Pulse(self._posts)
         self._calls: dict[Any, _Call] = {}
+        self._awaited: dict[Any, Post] = {}
         self._done: list[Observation] = []
         self._connected = self._started = False
 
     def start(self) -> dict[str, tuple[Offer, ...]]:
         if not self._started:
-            posts = {"guardian": self._guardian, **self._posts}
-            own = {k: v for p in posts.values() for k, v in p.spec.resources.items()}
-            total = {k: sum(p.spec.resources.get(k, 0.0) for p in posts.values()) for k in own}
-            self._connected = connect(self._address, self._num_cpus, total)
+            posts = self._processes()
+            own = own_resources(one.spec for p in posts.values() for one in p.seated)
+            self._connected = connect(self._address, self._num_cpus, own, self._ship)
             self._started = True
+            for post in posts.values():
+                post.joined = self._address is not None
             try:
                 offers = start_all(posts, self._ready_timeout_s)
-                for name in self._posts:
+                for name in self._seated:
                     self._crew.take_offers(name, offers[name])
             except Exception:
                 self.close()
@@ -118,17 +135,28 @@ class RayRuntime:
         verdict = self._crew.admit(self._ask, issued, step)
         if verdict is None:
             return
-        post = self._posts[issued.worker]
         if verdict.allowed:
-            post.waiting.append((issued, step))
-            self._dispatch(post)
+            self._waiting[issued.worker].append((issued, step))
+            self._dispatch(issued.worker)
         else:
             failure = Failure(kind="refused", message=f"guardian: {verdict.reason}")
-            self._done.append(failed(issued, step, post.worker, failure))
+            worker = self._seated[issued.worker].worker
+            self._done.append(failed(issued, step, worker, failure))
+
+    def inquire(self, issued: Issued, step: Step) -> Finding:
+        ray, post = import_ray(), self._posts[issued.worker]
+        try:
+            self._revive(post)
+            answer = post.actor.inquire.remote(issued, step)
+            return ray.get(answer, timeout=post.timeout_s)
+        except (ray.exceptions.RayError, ProbewiseError):
+            _log.exception("worker %r, what became of %s", post.name, issued.action.id)
+            post.end(hangs=True)
+            return Finding(fate=Fate.UNKNOWN, by="nobody")
 
     def collect(self, everything: bool, timeout_s: float | None) -> list[Observation]:
         end = float("inf") if timeout_s is None else time.monotonic() + timeout_s
-        while self._calls:
+        while self._calls or self._awaited:
             enough = bool(self._done) and not everything
             self._gather(time.monotonic() if enough else end)
             if (self._done and not everything) or time.monotonic() >= end:
@@ -137,89 +165,130 @@ class RayRuntime:
         return done
 
     def secure(self) -> dict[str, str]:
-        return secure_posts(self._posts, self._busy(), self._ready_timeout_s)
+        return secure_posts(self._seated, self._posts, self._revive)
 
     def halt(self) -> None:
-        for post in self._posts.values():
-            post.waiting.clear()
+        for waiting in self._waiting.values():
+            waiting.clear()
         for call in self._calls.values():
             self._end_actor(call, hangs=True)
         self._calls.clear()
         self._done = []
 
     def health(self) -> dict[str, Health]:
-        return self._pulse.health(self._busy())
-
-    def _busy(self) -> dict[str, int]:
-        return {name: self._load(post) for name, post in self._posts.items()}
+        return self._pulse.health({name: len(w) for name, w in self._waiting.items()})
 
     def close(self) -> None:
         if self._started:
-            close_all({"guardian": self._guardian, **self._posts})
+            close_all(self._processes())
             self._calls.clear()
+            self._awaited.clear()
             if self._connected:
                 disconnect()
         self._started = self._connected = False
 
     def process_ids(self) -> dict[str, int | None]:
-        """Process number of every actor, the guardian's included; None where it is not running."""
-        return {post.name: post.pid for post in (self._guardian, *self._posts.values())}
+        """Process number of every worker, the guardian's included; None where it is not running."""
+        own = {name: post.pid for name, post in self._posts.items()}
+        return {"guardian": self._guardian.pid, **own}
+
+    def nodes(self) -> dict[str, str | None]:
+        """Ray's name of the node that every worker is on; None where it is not running."""
+        return {name: post.node for name, post in self._posts.items()}
+
+    def _processes(self) -> dict[str, Post]:
+        return {post.name: post for post in (self._guardian, *self._posts.values())}
 
     # -- calls ------------------------------------------------------------------------------------
 
-    def _dispatch(self, post: Post) -> None:
-        """Give waiting actions to the actor, as many as it has room for."""
-        while post.waiting and self._load(post) < post.spec.capacity:
-            issued, step = post.waiting.popleft()
-            try:
-                self._revive(post)
-            except ProbewiseError as error:
-                failure = Failure(kind="crashed", message=str(error), remedy=error.remedy)
-                outcome = Outcome(failure=failure, cost_credits=0.0, duration_h=0.0)
-                self._done.append(settle(issued, step, post.worker, outcome, 0.0))
-                continue
-            call = _Call(issued, step, post, post.actor, time.monotonic())
+    def _dispatch(self, worker: str) -> None:
+        """Give waiting actions to the worker's actor, as many as it has room for."""
+        seated, post, waiting = self._seated[worker], self._posts[worker], self._waiting[worker]
+        if waiting and not post.ready:
+            self._begin(post)
+            return
+        while waiting and post.load[worker] < seated.spec.capacity:
+            issued, step = waiting.popleft()
+            call = _Call(issued, step, seated, post, post.actor, time.monotonic())
             self._calls[post.actor.perform.remote(issued, step)] = call
+            post.load[worker] += 1
 
-    def _load(self, post: Post) -> int:
-        """Calls that the post's present actor is at."""
-        return sum(c.post is post and c.actor is post.actor for c in self._calls.values())
+    def _begin(self, post: Post) -> None:
+        """Start its actor again, without waiting: perhaps its node is gone and none has joined."""
+        if post.actor is None:
+            _log.warning("process %r is started again", post.name)
+            post.begin()
+            self._awaited[post.starting] = post
 
     def _revive(self, post: Post) -> None:
-        if post.actor is None:
-            _log.warning("worker %r is started again", post.name)
-            post.begin()
+        """The same, and wait until it is ready."""
+        if not post.ready:
+            self._begin(post)
+            self._awaited.pop(post.starting, None)
             post.await_ready(self._ready_timeout_s)
 
+    def _welcome(self, post: Post) -> None:
+        """An actor that was started again is ready, or never will be: then nothing was done."""
+        try:
+            post.await_ready(0.1)
+        except ProbewiseError as error:
+            failure = Failure(kind="not_done", message=str(error)[:500], remedy=error.remedy)
+            for seated in post.seated:
+                waiting = self._waiting[seated.name]
+                self._done += [failed(i, step, seated.worker, failure) for i, step in waiting]
+                waiting.clear()
+        for seated in post.seated:
+            self._dispatch(seated.name)
+
     def _gather(self, end: float) -> None:
-        """Wait until a call is finished or overdue, at most until ``end``; take it in."""
+        """Wait until something is finished, ready or overdue, at most until ``end``; take it in."""
         ray = import_ray()
-        first = min(call.deadline for call in self._calls.values())
-        wait_s = max(0.0, min(end, first) - time.monotonic())
-        ray.wait(list(self._calls), num_returns=1, timeout=wait_s)
-        ready, _ = ray.wait(list(self._calls), num_returns=len(self._calls), timeout=0)
-        for reference in ready:
-            self._take(reference, self._calls.pop(reference))
+        limits = [call.deadline for call in self._calls.values()]
+        limits += [post.begun_s + self._ready_timeout_s for post in self._awaited.values()]
+        wait_s = max(0.0, min([end, *limits]) - time.monotonic())
+        known = [*self._calls, *self._awaited]
+        ray.wait(known, num_returns=1, timeout=wait_s)
+        ready, _ = ray.wait(known, num_returns=len(known), timeout=0)
         now = time.monotonic()
+        for reference in [r for r in ready if r in self._awaited]:
+            self._welcome(self._awaited.pop(reference))
+        for reference, post in list(self._awaited.items()):
+            if now >= post.begun_s + self._ready_timeout_s:
+                del self._awaited[reference]
+                self._welcome(post)
+        self._take_calls([r for r in ready if r in self._calls], now)
+
+    def _take_calls(self, ready: list[Any], now: float) -> None:
+        """Calls that are finished or overdue; then their actors have room again."""
+        ended = [self._calls.pop(reference) for reference in ready]
+        for reference, call in zip(ready, ended, strict=True):
+            self._release(call)
+            self._take(reference, call)
         for reference in [r for r, call in self._calls.items() if now >= call.deadline]:
-            self._expire(self._calls.pop(reference))
-        for post in self._posts.values():
-            self._dispatch(post)
+            ended.append(self._calls.pop(reference))
+            self._expire(ended[-1])
+        for name in {seated.name for call in ended for seated in call.post.seated}:
+            self._dispatch(name)
+
+    def _release(self, call: _Call) -> None:
+        """Its actor has room again, unless a new one has taken its place already."""
+        if call.post.actor is call.actor:
+            call.post.load[call.seated.name] -= 1
 
     def _take(self, reference: Any, call: _Call) -> None:
         ray = import_ray()
         try:
             self._done.append(ray.get(reference))
-            self._pulse.heard(call.post.name)
+            self._pulse.heard(call.seated.name)
         except ray.exceptions.RayTaskError as error:
             self._lose(call, "crashed", f"{type(error.cause).__name__}: {error.cause}"[:500])
         except ray.exceptions.RayError:
             self._end_actor(call, hangs=False)
-            self._lose(call, "crashed", f"the process of worker {call.post.name!r} died")
+            self._lose(call, "crashed", f"the process of worker {call.seated.name!r} died")
 
     def _expire(self, call: _Call) -> None:
         self._end_actor(call, hangs=True)
-        limit = call.post.spec.timeout_s
+        limit = call.seated.spec.timeout_s
         self._lose(call, "timeout", f"no answer within {limit:g} s; its process was killed")
 
     def _end_actor(self, call: _Call, hangs: bool) -> None:
@@ -229,9 +298,10 @@ class RayRuntime:
 
     def _lose(self, call: _Call, kind: str, message: str) -> None:
         failure = Failure.model_validate({"kind": kind, "message": message})
-        failure = lost(call.issued, call.step, call.post.worker, failure)
+        worker = call.seated.worker
+        failure = lost(call.issued, call.step, worker, failure)
         elapsed_h = (time.monotonic() - call.began) / 3600.0
-        self._done.append(failed(call.issued, call.step, call.post.worker, failure, elapsed_h))
+        self._done.append(failed(call.issued, call.step, worker, failure, elapsed_h))
 
     # -- the guardian -----------------------------------------------------------------------------
 
@@ -241,7 +311,7 @@ class RayRuntime:
         try:
             self._revive(post)
             answer = post.actor.review.remote(action, step, commitment, twin)
-            return ray.get(answer, timeout=post.spec.timeout_s)
+            return ray.get(answer, timeout=post.timeout_s)
         except ray.exceptions.RayTaskError as error:
             return Verdict(allowed=False, reason=f"the guardian failed: {error.cause}")
         except (ray.exceptions.RayError, ProbewiseError) as error:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import inspect
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
+from functools import lru_cache
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any, cast
 
@@ -125,6 +127,12 @@ def make_truth(name: str, **config: Any) -> Truth:
 
 
 def _registered(group: str) -> dict[str, tuple[str, EntryPoint]]:
+    """Entry points of a group; looked up again only where the path of imports has changed."""
+    return _found_on(tuple(sys.path), group)
+
+
+@lru_cache(maxsize=8)
+def _found_on(path: tuple[str, ...], group: str) -> dict[str, tuple[str, EntryPoint]]:
     found: dict[str, tuple[str, EntryPoint]] = {}
     for entry in sorted(entry_points(group=group), key=lambda e: e.name):
         distribution = entry.dist.name if entry.dist is not None else "unknown"

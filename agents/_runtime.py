@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Protocol, final
 
 from ..workflow import (
@@ -19,6 +20,7 @@ from ..workflow import (
     WorkerError,
     WorkerSpec,
 )
+from ._finding import Finding
 from ._guardian import Guardian
 from ._health import Health
 from ._registry import worker_type
@@ -58,6 +60,14 @@ class Runtime(Protocol):
         ------
         WorkerError
             If there is no such worker, or it does not offer what the step needs.
+        """
+        ...
+
+    def inquire(self, issued: Issued, step: Step) -> Finding:
+        """After a crash: what became of an action that was issued and never observed.
+
+        Its seat's ledger is looked up, then the worker is asked. Waits for the answer; a worker
+        that does not give one does not know.
         """
         ...
 
@@ -109,6 +119,7 @@ class Crew:
         }
         self.guardian_class = worker_type(guardian.type, "guardian")
         self.offers: dict[str, tuple[Offer, ...]] = {}
+        self._able: dict[str, list[str]] = {}
         self._allowed: dict[str, tuple[Action, Commitment, bool]] = {}
         self._delivered: set[str] = set()
         for name, found in self.classes.items():
@@ -134,12 +145,16 @@ class Crew:
                 f"mend offers() of {self.classes[worker].__name__}",
             )
         self.offers[worker] = offers  # type: ignore[assignment]
+        for offer in offers:  # type: ignore[union-attr]
+            able = self._able.setdefault(offer.capability, [])
+            if worker not in able:
+                able.append(worker)
 
     def review(
         self, ask: Ask, action: Action, step: Step, commitment: Commitment, worker: str | None
     ) -> Verdict:
         """Put an action to the guardian and remember it if it is allowed."""
-        able = [worker] if worker is not None else self._able(step)
+        able = [worker] if worker is not None else self._able.get(step.needs, [])
         if not able:
             return Verdict(allowed=False, reason=f"no worker offers {step.needs!r}")
         twin = all(self.classes[name].twin for name in able if name in self.classes)
@@ -151,11 +166,12 @@ class Crew:
     def admit(self, ask: Ask, issued: Issued, step: Step) -> Verdict | None:
         """Whether an issued action may go to its worker; None for a second delivery."""
         action, worker = issued.action, issued.worker
-        if step.needs not in {o.capability for o in self.offers.get(worker, ())}:
+        able = self._able.get(step.needs, [])
+        if not any(o.capability == step.needs for o in self.offers.get(worker, ())):
             raise WorkerError(
                 f"action {action.id!r}",
                 f"worker {worker!r} for {step.needs!r}",
-                f"one of {self._able(step)}" if self._able(step) else "a worker that offers it",
+                f"one of {able}" if able else "a worker that offers it",
                 "give the action to a worker that offers what its step needs",
             )
         if action.id in self._delivered:
@@ -170,12 +186,10 @@ class Crew:
         self._allowed.pop(action.id, None)
         return verdict
 
-    def _able(self, step: Step) -> list[str]:
-        return [
-            name
-            for name, offers in self.offers.items()
-            if any(o.capability == step.needs for o in offers)
-        ]
+
+def ledger_path(folder: Path | None, name: str, worker: type[Worker]) -> Path | None:
+    """The ledger of a worker that may not be run again; None for any other, or without a folder."""
+    return None if folder is None or worker.replayable else folder / f"{name}.jsonl"
 
 
 def _misplaced(who: str, spec: WorkerSpec, allowed: str) -> WorkerError:

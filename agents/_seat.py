@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import logging
+import threading
 import time
 from typing import final
 
 from ..workflow import (
+    Account,
     Array,
     ArrayRef,
     ArrayStore,
+    DiskError,
     Failure,
+    Fate,
     Issued,
     Job,
     Observation,
@@ -21,8 +25,10 @@ from ..workflow import (
     Worker,
 )
 from ._contract import find_fault, find_side_fault
+from ._finding import Finding
+from ._ledger import Ledger
 from ._secrets import hide
-from ._settle import overtime, settle
+from ._settle import failed, lost, overtime, settle
 
 _log = logging.getLogger(__name__)
 
@@ -39,21 +45,134 @@ class Seat:
         The worker.
     store
         Where arrays are read and kept; None if no step of the campaign has any.
+    ledger
+        What it notes in; by default one in memory.
     """
 
-    def __init__(self, worker_name: str, worker: Worker, store: ArrayStore | None) -> None:
+    def __init__(
+        self,
+        worker_name: str,
+        worker: Worker,
+        store: ArrayStore | None,
+        ledger: Ledger | None = None,
+    ) -> None:
         self.worker_name, self.worker, self._store = worker_name, worker, store
+        self._ledger = ledger or Ledger()
+        self._guard = threading.Lock()
 
     def perform(self, issued: Issued, step: Step) -> Observation:
-        """Do the action. Whatever goes wrong comes back as ``Observation.failure``.
+        """Do the action, once: a second delivery is answered with what the first one brought.
+
+        If its ledger says that it was begun and not ended, it is done again only where that is
+        harmless, or where the worker says that it was not done.
+        """
+        try:
+            with self._guard:
+                known = self._ledger.result(issued.action.id) or self._unsure(issued, step)
+                if known is not None:
+                    return known
+                self._ledger.begin(issued.action.id)
+        except (OSError, ProbewiseError) as error:
+            _log.exception("worker %r, action %s", self.worker_name, issued.action.id)
+            remedy = "see that the run folder can be written from the worker's machine"
+            failure = Failure(kind="not_done", message=f"ledger: {error}"[:500], remedy=remedy)
+            return failed(issued, step, type(self.worker), failure)
+        observation = self._perform(issued, step)
+        self._note(observation)
+        return observation
+
+    def inquire(self, issued: Issued, step: Step) -> Finding:
+        """What became of an action: by the ledger, else by the worker's own word."""
+        known, begun, durable = self._look_up(issued.action.id)
+        if known is not None:
+            return Finding(fate=Fate.DONE, by="ledger", observation=known)
+        if durable and not begun:
+            return Finding(fate=Fate.NOT_DONE, by="ledger")
+        account = self._account(issued.action.id)
+        if account is None:
+            return Finding(fate=Fate.UNKNOWN, by="nobody")
+        if account.fate in {Fate.NOT_DONE, Fate.UNKNOWN}:
+            return Finding(fate=account.fate, by="worker")
+        return self._accepted(account, issued, step)
+
+    def close(self) -> None:
+        """Close the worker and let go of the ledger."""
+        try:
+            self.worker.close()
+        finally:
+            self._ledger.close()
+
+    def _look_up(self, action_id: str) -> tuple[Observation | None, bool, bool]:
+        """What the ledger holds: a result, whether it was begun, whether it outlives processes."""
+        try:
+            with self._guard:
+                durable = self._ledger.durable
+                return self._ledger.result(action_id), self._ledger.began(action_id), durable
+        except (OSError, ProbewiseError):
+            _log.exception("worker %r, action %s", self.worker_name, action_id)
+            return None, True, False
+
+    def _account(self, action_id: str) -> Account | None:
+        try:
+            account = self.worker.account(action_id)
+        except Exception:
+            _log.exception("worker %r, account of action %s", self.worker_name, action_id)
+            return None
+        return account if isinstance(account, Account) else None
+
+    def _accepted(self, account: Account, issued: Issued, step: Step) -> Finding:
+        """A done action with its result; without one, a failure that is charged.
+
+        A step that gives nothing has its whole result in being done.
+        """
+        outcome = account.outcome or Outcome()
+        if account.fate is Fate.DONE or not (step.produces or step.records or step.predicts):
+            found = self._sealed(self._checked(outcome, issued, step), issued, step)
+            if found.failure == outcome.failure:
+                self._note(found)
+                return Finding(fate=Fate.DONE, by="worker", observation=found)
+        failure = Failure(kind="crashed", message="it was done, but its result is lost")
+        found = self._sealed(_without_results(outcome, failure), issued, step)
+        self._note(found)
+        return Finding(fate=Fate.DONE_WITHOUT_RESULT, by="worker", observation=found)
+
+    def _unsure(self, issued: Issued, step: Step) -> Observation | None:
+        """A failure, if it was begun before and nobody can say that it may be done again."""
+        worker, action_id = type(self.worker), issued.action.id
+        if not self._ledger.began(action_id):
+            return None
+        failure = Failure(kind="crashed", message="delivered again after it was begun")
+        unsure = lost(issued, step, worker, failure)
+        if unsure.kind != "uncertain":
+            return None
+        account = self._account(action_id)
+        if account is not None and account.fate is Fate.NOT_DONE:
+            return None
+        return failed(issued, step, worker, unsure)
+
+    def _note(self, observation: Observation) -> None:
+        try:
+            with self._guard:
+                self._ledger.end(observation)
+        except OSError:
+            _log.exception("worker %r, action %s", self.worker_name, observation.action_id)
+
+    def _perform(self, issued: Issued, step: Step) -> Observation:
+        """Call the worker. Whatever goes wrong comes back as ``Observation.failure``.
 
         ``missing``: an input array cannot be read. ``refused``: the worker raised a ProbewiseError.
-        ``crashed``: it raised anything else, or its arrays could not be kept. ``invalid``: it
-        returned what the step does not allow. ``timeout``: it says that it took longer than was
-        committed.
+        ``crashed``: it raised anything else. ``not_kept``: the disk refused its arrays.
+        ``invalid``: it returned what the step does not allow. ``timeout``: it says that it took
+        longer than was committed.
         """
         began = time.monotonic()
         outcome = self._outcome(issued, step)
+        return self._sealed(outcome, issued, step, began)
+
+    def _sealed(
+        self, outcome: Outcome, issued: Issued, step: Step, began: float | None = None
+    ) -> Observation:
+        """Keep the arrays and settle the price; ``began`` is when (monotonic seconds)."""
         arrays: dict[str, ArrayRef] = {}
         if outcome.failure is None:
             late = overtime(outcome, issued)
@@ -61,7 +180,7 @@ class Seat:
                 outcome = _without_results(outcome, late)
             elif outcome.arrays:
                 outcome, arrays = self._keep(issued, outcome)
-        elapsed_h = (time.monotonic() - began) / 3600.0
+        elapsed_h = 0.0 if began is None else (time.monotonic() - began) / 3600.0
         return settle(issued, step, type(self.worker), outcome, elapsed_h, arrays)
 
     def _outcome(self, issued: Issued, step: Step) -> Outcome:
@@ -78,6 +197,10 @@ class Seat:
         except (Exception, SystemExit) as error:
             _log.exception("worker %r, action %s", self.worker_name, issued.action.id)
             return Outcome(failure=_raised("crashed", error))
+        return self._checked(outcome, issued, step)
+
+    def _checked(self, outcome: Outcome, issued: Issued, step: Step) -> Outcome:
+        """The outcome, or the failure of one that the step does not allow."""
         try:
             fault = find_fault(outcome, step)
         except Exception as error:
@@ -113,7 +236,16 @@ class Seat:
             return outcome, self._store.put(issued.action, outcome.arrays)
         except (ProbewiseError, OSError) as error:
             _log.exception("worker %r, action %s", self.worker_name, issued.action.id)
-            return _without_results(outcome, _raised("crashed", error)), {}
+            kind = "not_kept" if isinstance(error, OSError | DiskError) else "crashed"
+            return _without_results(outcome, _raised(kind, error)), {}
+
+
+def close_quietly(seat: Seat) -> None:
+    """Close a seat; an error is logged, so that the others are closed too."""
+    try:
+        seat.close()
+    except Exception:
+        _log.exception("worker %r did not close", seat.worker_name)
 
 
 def secure_seat(seat: Seat) -> str:

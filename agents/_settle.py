@@ -3,8 +3,9 @@
 Price of a failure
 ------------------
 An outcome that states a cost is charged it. Without one, nothing is charged where nothing was done
-(``refused``, ``missing``) and for computations that may be run again (replayable analysis and
-theory); any other failure is charged the step's typical cost, since the instrument's time was used.
+(``refused``, ``missing``, ``not_done``) and for computations that may be run again (replayable
+analysis and theory). What is ``uncertain`` is charged all that was committed for it. Any other
+failure is charged the step's typical cost, since the instrument's time was used.
 Without a stated duration a replayable worker is taken to have needed the step's typical time, so
 that a campaign on the virtual clock repeats exactly; any other worker, the time that was measured.
 
@@ -24,7 +25,7 @@ from pydantic import ValidationError
 from ..workflow import ArrayRef, Failure, Issued, Kind, Observation, Outcome, Step, Worker
 
 _SLACK = 1e-9
-_NOTHING_DONE = frozenset({"refused", "missing"})
+_NOTHING_DONE = frozenset({"refused", "missing", "not_done"})
 
 
 def is_computation(worker: type[Worker]) -> bool:
@@ -117,6 +118,8 @@ def _charge(
         cost = step.cost_credits.typical(n)
     elif outcome.failure.kind in _NOTHING_DONE or is_computation(worker):
         cost = 0.0
+    elif outcome.failure.kind == "uncertain":
+        cost = issued.commitment.credits
     else:
         cost = step.cost_credits.typical(n)
     limit = issued.commitment.credits

@@ -18,12 +18,14 @@ from typing import Any, final
 import numpy as np
 
 from ..workflow import (
+    Account,
     Action,
     Array,
     ArrayRef,
     Axis,
     Estimate,
     Failure,
+    Fate,
     Job,
     Kind,
     Offer,
@@ -116,6 +118,60 @@ class RealEcho(Worker):
 
     def perform(self, job: Job) -> Outcome:
         return self._echo.perform(job)
+
+
+@final
+class NotebookEcho(Worker):
+    """The real instrument with a notebook: it can say what became of an action.
+
+    The action's parameter ``dies`` ends its process ``before`` it does anything, ``amid`` it,
+    ``after`` it has noted the result, or after having noted only that it is ``done``.
+
+    Parameters
+    ----------
+    notebook
+        A folder; one file for every action that was begun.
+    """
+
+    kind = Kind.INSTRUMENT
+
+    def __init__(self, *, notebook: str, capabilities: str = "echo") -> None:
+        self._echo = EchoInstrument(capabilities=capabilities)
+        self._notebook = Path(notebook)
+
+    def offers(self) -> tuple[Offer, ...]:
+        return self._echo.offers()
+
+    def perform(self, job: Job) -> Outcome:
+        dies, page = job.action.parameters.get("dies"), self._notebook / job.action.id
+        _end_if(dies == "before")
+        page.write_text("")
+        _end_if(dies == "amid")
+        outcome = self._echo.perform(job)
+        values = {k: v.model_dump() for k, v in outcome.values.items()}
+        noted = {"values": values, "cost": outcome.cost_credits, "hours": outcome.duration_h}
+        page.write_text(json.dumps({} if dies == "done" else noted))
+        _end_if(dies in {"after", "done"})
+        return outcome
+
+    def account(self, action_id: str) -> Account:
+        page = self._notebook / action_id
+        if not page.is_file():
+            return Account(Fate.NOT_DONE)
+        text = page.read_text()
+        if not text:
+            return Account(Fate.UNKNOWN)
+        noted = json.loads(text)
+        if not noted:
+            return Account(Fate.DONE_WITHOUT_RESULT)
+        values = {k: Estimate.model_validate(v) for k, v in noted["values"].items()}
+        price = {"cost_credits": noted["cost"], "duration_h": noted["hours"]}
+        return Account(Fate.DONE, Outcome(values=values, **price))
+
+
+def _end_if(dies: bool) -> None:
+    if dies:
+        os.kill(os.getpid(), signal.SIGKILL)
 
 
 @final

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import gc
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
+from itertools import islice
 from pathlib import Path
 from typing import Any, Literal, final
 
@@ -19,11 +21,12 @@ from ..agents import (
     RayRuntime,
     Runtime,
     make_truth,
-    worker_types,
 )
 from ..planner import Rehearsed, make_policy
 from ..workflow import (
+    Alerted,
     Event,
+    Fate,
     Order,
     Policy,
     RealClock,
@@ -39,12 +42,13 @@ from ..workflow import (
 )
 from ._alerts import alerts_after
 from ._inbox import FolderInbox, MemoryInbox, new_message
-from ._journal import Journal, replay
+from ._journal import Journal
 from ._judge import judged
 from ._load_spec import load_spec
 from ._loop import Loop, Watch, Write, offers_by_capability
 from ._play import play_on_ray
-from ._run_folder import RunFolder, write_atomically
+from ._reconcile import Answer
+from ._run_folder import JOURNAL, LEDGERS, RunFolder, write_atomically
 from ._spec import CampaignSpec, spec_from_dict
 from ._store import Hdf5Store
 from ._summary import summarize
@@ -92,6 +96,7 @@ class Campaign:
         runtime: RuntimeName = "inline",
         address: str | None = None,
         tracking_uri: str | None = None,
+        ship: Sequence[str | Path] = (),
     ) -> None:
         self.spec = spec
         self.state: State = spec.initial_state()
@@ -101,13 +106,16 @@ class Campaign:
         self.watch: Watch = lambda what, seconds: None
         self._runtime_name: RuntimeName = runtime
         self._address = address
+        self._ship = tuple(Path(wheel).absolute() for wheel in ship)
         self._tracking_uri = tracking_uri
         self._out = None if out is None else Path(out)
         self._resume = False
-        self._seen: list[Event] = []
+        self._seen: list[Event] = []  # of a campaign in memory
+        self._last: Event | None = None
         self._memory = MemoryStore()
         self._inbox: MemoryInbox | FolderInbox = MemoryInbox()
         self._sink: MlflowSink | None = None
+        self._loop: Loop | None = None
         self._wall_s = 0.0
         if runtime == "ray" and out is None:
             raise SpecError(
@@ -131,10 +139,13 @@ class Campaign:
         runtime: RuntimeName = "inline",
         address: str | None = None,
         tracking_uri: str | None = None,
+        ship: Sequence[str | Path] = (),
     ) -> Campaign:
         """A built-in campaign by name, or one from a YAML file (see :func:`load_spec`)."""
         spec = load_spec(source, seed=seed, data=data, policy=policy, goal=goal, budget=budget)
-        return cls(spec, out=out, runtime=runtime, address=address, tracking_uri=tracking_uri)
+        return cls(
+            spec, out=out, runtime=runtime, address=address, tracking_uri=tracking_uri, ship=ship
+        )
 
     @classmethod
     def resume(
@@ -144,6 +155,7 @@ class Campaign:
         runtime: RuntimeName = "inline",
         address: str | None = None,
         tracking_uri: str | None = None,
+        ship: Sequence[str | Path] = (),
     ) -> Campaign:
         """Take up a run that was interrupted; the journal decides where it goes on.
 
@@ -155,7 +167,9 @@ class Campaign:
             If its journal is damaged.
         """
         spec = spec_of_run(run)
-        campaign = cls(spec, out=run, runtime=runtime, address=address, tracking_uri=tracking_uri)
+        campaign = cls(
+            spec, out=run, runtime=runtime, address=address, tracking_uri=tracking_uri, ship=ship
+        )
         campaign._resume = True
         return campaign
 
@@ -191,11 +205,11 @@ class Campaign:
     def _live(self, runtime: Runtime, write: Write) -> Iterator[Event]:
         if self.state.stopped is not None:
             return
-        before: list[Event] = [e for e in self._seen if e.kind not in {"resumed", "alerted"}][-1:]
+        before = self._last
         given = {w: tuple(o.capability for o in found) for w, found in runtime.start().items()}
         offers = offers_by_capability(given, self.spec.workflow.steps)
         first = Started(spec=self.spec.model_dump(mode="json"), version=__version__, offers=offers)
-        event = Resumed(hour=self.state.now_h, offers=offers) if before else first
+        event = first if before is None else Resumed(hour=self.state.now_h, offers=offers)
         write(event)
         self.state.apply(event)
         yield event
@@ -211,13 +225,14 @@ class Campaign:
             self.watch,
             self._make_policy,
         )
+        self._loop = loop
         yield from self._alerted(self._loop_events(loop, before), write)
 
-    def _loop_events(self, loop: Loop, before: list[Event]) -> Iterator[Event]:
+    def _loop_events(self, loop: Loop, before: Event | None) -> Iterator[Event]:
         if self.state.aborting is None:
-            yield from loop.reissue(self._replayable)
-            for last in before:
-                yield from loop.assess_after(last)
+            if before is not None:
+                yield from loop.assess_after(before)
+            yield from loop.reconciler.after_a_crash()
         yield from loop.events()
 
     def _alerted(self, events: Iterator[Event], write: Write) -> Iterator[Event]:
@@ -241,15 +256,25 @@ class Campaign:
     def _open(self, stack: ExitStack) -> Write:
         """What makes events durable. Going on, the state is folded again from the events so far."""
         append = None if self._out is None else self._open_folder(stack, self._out)
-        if self._seen:
-            self.state = replay(self.spec.initial_state(), self._seen)
+        if append is not None:
+            return append
+        self._fold(self._seen)
+        return lambda *events: self._seen.extend(events)
 
-        def write(*events: Event) -> None:
-            if append is not None:
-                append(*events)
-            self._seen.extend(events)
-
-        return write
+    def _fold(self, events: Iterable[Event]) -> None:
+        """The state after all events so far. All of it lives on: no search for what does not."""
+        state, last = self.spec.initial_state(), None
+        collecting = gc.isenabled()
+        gc.disable()
+        try:
+            for event in events:
+                state.apply(event)
+                last = last if isinstance(event, Resumed | Alerted) else event
+        finally:
+            if collecting:
+                gc.enable()
+        if last is not None:
+            self.state, self._last = state, last
 
     def _open_folder(self, stack: ExitStack, out: Path) -> Write:
         """Folder, journal and tracking; resuming, the events so far."""
@@ -261,17 +286,18 @@ class Campaign:
         self._sink = MlflowSink(self._tracking_uri, out, self.spec.name, journal.run_id)
         self._inbox = FolderInbox(folder.control_path, lambda: journal.head)
         if self._resume:
-            self._seen = list(journal.events())
-            self._sink.feed(*self._seen)
+            self._fold(journal.events())
+            self._sink.feed_from(_first_events(out / JOURNAL, journal.append()))
         self._resume = True
         return journal.append
 
     def _runtime(self) -> Runtime:
         spec = self.spec
         store = self._memory if self._out is None else Hdf5Store(self._out)
+        ledgers = None if self._out is None else self._out.absolute() / LEDGERS
         if self._runtime_name == "inline":
-            return InlineRuntime(spec.workers, spec.guardian, store)
-        return RayRuntime(spec.workers, spec.guardian, store, address=self._address)
+            return InlineRuntime(spec.workers, spec.guardian, store, ledgers)
+        return RayRuntime(spec.workers, spec.guardian, store, ledgers, self._address, self._ship)
 
     def _make_policy(self, state: State) -> Policy:
         """The policy that a state asks for; on Ray its rehearsals are tasks."""
@@ -280,15 +306,36 @@ class Campaign:
             policy.play = partial(play_on_ray, address=self._address)
         return policy
 
-    def _replayable(self, worker: str) -> bool:
-        return worker_types()[self.spec.workers[worker].type].load().replayable
+    def answer(self, action_id: str, fate: Fate, by: str, note: str = "") -> None:
+        """Say what became of an action that ``state.questions`` asks about.
+
+        Taken in while the campaign is iterated; may be called from another thread.
+
+        Raises
+        ------
+        SpecError
+            If nobody asks about that action.
+        """
+        if self._loop is None or action_id not in self.state.questions:
+            raise SpecError(
+                f"answer for action {action_id!r}",
+                "no open question about it",
+                f"one of {sorted(self.state.questions)}",
+                "see what is asked in 'state.questions'",
+            )
+        self._loop.reconciler.answers.append(Answer(action_id, fate, by, note))
 
     # -- looking ----------------------------------------------------------------------------------
 
     @property
     def seen(self) -> tuple[Event, ...]:
         """All events of this run so far, those before a resumption included."""
-        return tuple(self._seen)
+        if self._out is None:
+            return tuple(self._seen)
+        if not (self._out / JOURNAL).is_file():
+            return ()
+        with Journal(self._out / JOURNAL, read_only=True) as journal:
+            return tuple(journal.events())
 
     def truth(self) -> Truth | None:
         """The truth that scores this campaign, if its twins or recording have one."""
@@ -302,7 +349,7 @@ class Campaign:
 
     def result(self) -> Result:
         """Summary and recommendation so far."""
-        summary = summarize(self._seen, self.state, self.score(), self._wall_s)
+        summary = summarize(self.seen, self.state, self.score(), self._wall_s)
         return Result(summary, self.state.recommendation, self.state, self._out)
 
     def finish_tracking(self, report: Path | None, summary: dict[str, Any]) -> str | None:
@@ -312,6 +359,12 @@ class Campaign:
         status = "FINISHED" if self.state.stopped is not None else "KILLED"
         self.tracking_problem = self._sink.finish(report, summary, status=status)
         return self.tracking_problem
+
+
+def _first_events(path: Path, count: int) -> Iterator[Event]:
+    """The first ``count`` events of a journal that another thread goes on writing."""
+    with Journal(path, read_only=True) as journal:
+        yield from islice(journal.events(), count)
 
 
 def truth_of(spec: CampaignSpec) -> Truth | None:

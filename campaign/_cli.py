@@ -16,6 +16,7 @@ from ..workflow import Decided, SpecError
 from ._attendants import Attendants
 from ._campaign import Campaign
 from ._cli_agents import agents_app
+from ._cli_cluster import print_cluster
 from ._cli_control import register
 from ._cli_errors import complaining
 from ._compare import Comparison, compare, comparison_table, write_records
@@ -43,6 +44,7 @@ app = typer.Typer(
     pretty_exceptions_show_locals=False,
 )
 app.add_typer(agents_app)
+app.command("cluster")(print_cluster)
 
 
 class RuntimeChoice(StrEnum):
@@ -85,6 +87,9 @@ def run(
     tracking_uri: Annotated[
         str | None, typer.Option(help="MLflow tracking server [a database in the run folder].")
     ] = None,
+    ship: Annotated[
+        list[Path] | None, typer.Option(help="Wheel with workers that the cluster's nodes lack.")
+    ] = None,
     log: Annotated[
         str | None, typer.Option(help="File for a log as JSON lines; - for the error stream.")
     ] = None,
@@ -113,8 +118,9 @@ def run(
             _refuse_beside_resume([name for name, value in given.items() if value is not None])
             folder = resume
             campaign = Campaign.resume(
-                resume, runtime=runtime.value, address=address, tracking_uri=tracking_uri
-            )
+                resume, runtime=runtime.value, address=address, tracking_uri=tracking_uri,
+                ship=ship or (),
+            )  # fmt: skip
         else:
             spec = load_spec(
                 source or "", seed=seed, data=data, policy=policy, goal=goal,
@@ -125,8 +131,9 @@ def run(
             if moved is not None:
                 typer.echo(f"an earlier run now lies in {moved}")
             campaign = Campaign(
-                spec, out=folder, runtime=runtime.value, address=address, tracking_uri=tracking_uri
-            )
+                spec, out=folder, runtime=runtime.value, address=address,
+                tracking_uri=tracking_uri, ship=ship or (),
+            )  # fmt: skip
         with Attendants(campaign, folder, log, metrics_port, serve) as attendants:
             _watch(campaign, folder, attendants)
 
@@ -143,7 +150,7 @@ def _refuse_beside_resume(given: list[str]) -> None:
         raise SpecError(
             "run --resume",
             f"{', '.join(given)} as well",
-            "--runtime, --address, --tracking-uri, --log, --metrics-port and --serve",
+            "--runtime, --address, --ship, --tracking-uri, --log, --metrics-port and --serve",
             "leave the others out, or start a new run",
         )
 

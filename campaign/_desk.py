@@ -9,7 +9,6 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Generator, Iterator, Sequence
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import final
 
@@ -172,12 +171,10 @@ class Desk:
     def _approved(self, waiting: Awaiting) -> Issued | Refused:
         """The action is given out, unless a limit was reached while it waited."""
         action, state = waiting.action, self._state
-        others = {k: i for k, i in state.running.items() if k != action.id}
-        begun = state.samples_begun - waiting.commitment.samples
-        without = replace(state, running=others, samples_begun=begun)
+        without = state.ahead()
+        without.release(action.id)
         without.now_h = max(state.now_h, self._clock.now_h())
-        session = action.session if action.session in state.sessions else None
-        if not without.affordable(waiting.commitment, session):
+        if not without.affordable(waiting.commitment, action.session):
             reason = "it no longer keeps the hard limits of the budget"
             return self._refused(waiting, "budget", reason)
         return Issued(

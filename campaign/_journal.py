@@ -16,7 +16,7 @@ from typing import final
 
 from pydantic import ValidationError
 
-from ..workflow import Event, RunFolderError, State, StoreError, event_adapter
+from ..workflow import DiskError, Event, RunFolderError, State, StoreError, event_adapter
 from ._chain import genesis, link
 
 _APPLICATION, _VERSION = 0x70627731, 2
@@ -286,7 +286,7 @@ class Journal:
                 "end the other process (a run, or a program that looks into the file)",
             )
         if isinstance(error, sqlite3.OperationalError) and ("full" in text or "disk I/O" in text):
-            return StoreError(
+            return DiskError(
                 f"journal {str(self.path)!r}",
                 text,
                 "room on the disk and a healthy disk",

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import replace
+from itertools import islice
 from typing import final
 
 from ..agents import Runtime
@@ -22,6 +22,7 @@ from ..workflow import (
     Commitment,
     Decided,
     Decision,
+    DiskError,
     Event,
     Failure,
     Issued,
@@ -36,6 +37,7 @@ from ..workflow import (
 )
 from ._desk import Desk, forced_decision
 from ._inbox import Inbox, MemoryInbox
+from ._reconcile import Reconciler
 from ._spec import CampaignSpec
 
 Watch = Callable[[str, float], None]
@@ -47,6 +49,8 @@ Write = Callable[..., object]
 STOPS = "the campaign stops"
 """Reason of the closings that go with a stop."""
 _POLL_S = 0.25
+_QUICK_S, _AT_ONCE = 0.005, 64
+"""Decisions made in less time are written together, with so many actions at most."""
 _DEAD_END = 25
 """So many refusals, or failures, one after the other, and going on is pointless."""
 
@@ -69,7 +73,8 @@ class Loop:
     write
         The journal.
     spec
-        What may be changed while it runs is checked against it.
+        What may be changed while it runs is checked against it; it also says how long a question to
+        a human waits for an answer.
     inbox
         Where people's orders come from.
     watch
@@ -99,6 +104,10 @@ class Loop:
         self._clock = clock
         self._write = write
         self._due: list[Observation] = []
+        self._decision_s = 0.0
+        self._taken_in = 0
+        self._made: tuple[int, Decision] | None = None
+        self.reconciler = Reconciler(state, runtime, clock, self._record, spec.answer_within_h)
         self._desk = Desk(spec, inbox or MemoryInbox(), state, runtime, clock, self._record)
 
     def events(self) -> Iterator[Event]:
@@ -108,13 +117,14 @@ class Loop:
             if self.state.aborting is not None:
                 yield from self._abort(self.state.aborting)
                 continue
+            if self.state.questions:
+                yield from self.reconciler.take_answers()
             if self.state.paused is not None and self.state.stopping is None:
                 yield from self._rest()
                 continue
             yield from self._renew_policy()
             began = time.monotonic()
             decision = self._decide()
-            self._watch("decision", time.monotonic() - began)
             match decision.kind:
                 case "act" | "close":
                     yield from self._carry_out(decision)
@@ -131,7 +141,17 @@ class Loop:
 
     def _decide(self) -> Decision:
         """What people or a dead end force, else what the policy says."""
-        return decided_without_policy(self.state) or self._policy.decide(self.state)
+        made, self._made = self._made, None
+        if made is not None and made[0] == self._taken_in:
+            return made[1]  # nothing has happened since
+        forced = decided_without_policy(self.state)
+        if forced is not None:
+            return forced
+        began = time.monotonic()
+        decision = without_excess_grant(self.state, self._policy.decide(self.state))
+        self._decision_s = time.monotonic() - began
+        self._watch("decision", self._decision_s)
+        return decision
 
     def _renew_policy(self) -> Iterator[Event]:
         """After a change of policy or goal: another policy, and what it makes of the state."""
@@ -143,7 +163,7 @@ class Loop:
 
     def _rest(self) -> Iterator[Event]:
         """Paused: take in what still runs, then be safe, then wait for a word."""
-        if self.state.at_work:
+        if self.state.at_work.keys() - self.state.questions.keys():
             yield from self._await_results()
         elif not self.state.secured:
             yield from self._desk.secure()
@@ -154,7 +174,7 @@ class Loop:
         """End what runs, note that nobody knows what became of it, be safe, stop."""
         self._runtime.halt()
         self._due = []
-        hour = self._clock.now_h()
+        hour = self._hour()
         lost = [
             Observed(hour=hour, observation=_cut_off(i, hour, reason))
             for i in self.state.at_work.values()
@@ -166,17 +186,42 @@ class Loop:
 
     def _record(self, *events: Event) -> Iterator[Event]:
         """All of them are on the disk and in the state before the first is shown to anybody."""
-        self._write(*events)
+        if events:
+            self._write(*events)
         for event in events:
             self.state.apply(event)
+        self._taken_in += len(events)
         yield from events
 
     def _carry_out(self, decision: Decision) -> Iterator[Event]:
-        """Journal the decision with what became of its actions, then hand these over."""
-        hour = self._clock.now_h()
+        """Journal the decision with what became of its actions, then hand these over.
+
+        Decisions that follow at once and are quickly made share one write to the disk.
+        """
+        written: list[Event] = []
+        handed: list[tuple[Issued, Step]] = []
+        while decision.kind in {"act", "close"}:
+            events, issued = self._outcome(decision)
+            for event in events:
+                self.state.apply(event)
+            written += events
+            handed += issued
+            self._taken_in += len(events)
+            if self._decision_s > _QUICK_S or len(handed) >= _AT_ONCE:
+                break
+            decision = self._decide()
+            self._made = (self._taken_in, decision)
+        self._write(*written)
+        yield from written
+        for item, step in handed:
+            self._runtime.submit(item, step)
+
+    def _outcome(self, decision: Decision) -> tuple[list[Event], list[tuple[Issued, Step]]]:
+        """The decision as events, with what became of its actions; what is to be handed over."""
+        hour = self._hour()
         events: list[Event] = [Decided(hour=hour, decision=decision)]
         issued: list[tuple[Issued, Step]] = []
-        ahead = replace(self.state, running=dict(self.state.running))
+        ahead = self.state.ahead(decision.grant)
         for action in decision.actions:
             step = self.state.workflow.step(action.step)
             commitment = self.state.commitment(action)
@@ -200,20 +245,21 @@ class Loop:
             else:
                 issued.append((item, step))
                 events.append(item)
-            ahead.running[action.id] = item
-            ahead.samples_begun += commitment.samples
-        yield from self._record(*events)
-        for item, step in issued:
-            self._runtime.submit(item, step)
+            ahead.hold(item)
+        return events, issued
 
     def _refusal(
         self, ahead: State, action: Action, step: Step, commitment: Commitment, hour: float
     ) -> Refused | None:
         """Budgets are checked here once more, whoever decided; then the guardian is asked.
 
-        ``ahead`` is the state with the earlier actions of the same decision already running.
+        ``ahead`` is the state with the grant and the earlier actions of the same decision in it.
         """
-        if not ahead.affordable(commitment, self._open(action)):
+        session = action.session
+        if session is not None and session not in ahead.sessions:
+            reason = f"session {session!r} was not granted, or more than there is"
+            return Refused(hour=hour, action_id=action.id, by="budget", reason=reason)
+        if not ahead.affordable(commitment, session):
             reason = _too_much(ahead, commitment)
             return Refused(hour=hour, action_id=action.id, by="budget", reason=reason)
         verdict = self._runtime.review(action, step, commitment)
@@ -221,36 +267,52 @@ class Loop:
             return None
         return Refused(hour=hour, action_id=action.id, by="guardian", reason=verdict.reason)
 
-    def _open(self, action: Action) -> str | None:
-        """The action's session, if it exists already (its first action comes with the grant)."""
-        return action.session if action.session in self.state.sessions else None
-
     def _await_results(self) -> Iterator[Event]:
         """Wait until there is a result, or a word from people; take it in."""
-        while not (ready := self._next_results()):
-            if (yield from self._desk.heed()):
+        while not (found := self._next_results()):
+            before = len(self.state.questions)
+            if before:
+                yield from self.reconciler.take_answers()
+            if (yield from self._desk.heed()) or len(self.state.questions) != before:
                 return
+        yield from self._take_in(found)
+
+    def _take_in(self, found: list[Observation]) -> Iterator[Event]:
+        """Journal results; of what a worker died over, find out first what became of it."""
+        ready: list[Observation] = []
+        for observation in found:
+            if self.reconciler.is_lost(observation):
+                yield from self.reconciler.after_a_loss(observation)
+            else:
+                ready.append(observation)
+                self._clock.advance_to(observation.end_h)
+        hour = max([self._hour(), *(o.end_h for o in ready)])
+        yield from self._record(*(Observed(hour=hour, observation=o) for o in ready))
         for observation in ready:
-            self._clock.advance_to(observation.end_h)
-            hour = max(self._clock.now_h(), observation.end_h)
-            yield from self._record(Observed(hour=hour, observation=observation))
-            if _is_informative(observation):
-                yield from self._assess()
+            _check_kept(observation)
+        if any(map(_is_informative, ready)):
+            yield from self._assess()
 
     def _next_results(self) -> list[Observation]:
         """The next in the order of campaign time (virtual), or all that are finished (real)."""
-        at_work = self.state.at_work
-        if not at_work:  # only approvals are waited for
-            time.sleep(_POLL_S)
+        known = self.reconciler.found()
+        at_work = self.state.at_work.keys()
+        if not known and not at_work - self.state.questions.keys():
+            time.sleep(_POLL_S)  # only people are waited for
             return []
         if not self._clock.virtual:
-            return self._runtime.collect(everything=False, timeout_s=_POLL_S)
-        self._due += self._runtime.collect(everything=True, timeout_s=_POLL_S)
-        if not at_work.keys() <= {o.action_id for o in self._due}:
+            timeout_s = 0.0 if known else _POLL_S
+            return known + self._runtime.collect(everything=False, timeout_s=timeout_s)
+        self._due += known + self._runtime.collect(everything=True, timeout_s=_POLL_S)
+        if not at_work <= {o.action_id for o in self._due}:
             return []
         self._due.sort(key=lambda o: (o.end_h, o.action_id))
         ready, self._due = self._due[:1], self._due[1:]
         return ready
+
+    def _hour(self) -> float:
+        """Now; never before what was written last."""
+        return max(self._clock.now_h(), self.state.now_h)
 
     def _assess(self) -> Iterator[Event]:
         recommendation = self._policy.recommend(self.state)
@@ -268,7 +330,7 @@ class Loop:
 
     def _stop(self, decision: Decision) -> Iterator[Event]:
         """Close what is open and stop, written at once: a campaign is over or it is not."""
-        hour = self._clock.now_h()
+        hour = self._hour()
         events: list[Event] = []
         for session in self.state.open_sessions():
             closing = Decision(
@@ -289,34 +351,6 @@ class Loop:
             Decided(hour=hour, decision=last),
             Stopped(hour=hour, reason=decision.reason, recommendation=recommendation),
         )
-
-    def reissue(self, replayable: Callable[[str], bool]) -> Iterator[Event]:
-        """After a crash: give out again what was running, where that is harmless.
-
-        A twin or computation gives the same result for the same action. Anything else may or may
-        not have happened: it is observed as uncertain, charged at its cap, and never repeated by
-        itself.
-        """
-        for issued in list(self.state.at_work.values()):
-            step = self.state.workflow.step(issued.action.step)
-            if replayable(issued.worker) or step.repeat == "idempotent":
-                self._runtime.submit(issued, step)
-                continue
-            observation = Observation(
-                action_id=issued.action.id,
-                worker=issued.worker,
-                cost_credits=issued.commitment.credits,
-                dose_e_per_A2=issued.commitment.dose_e_per_A2,
-                queued_h=issued.hour,
-                start_h=issued.hour,
-                end_h=max(self._clock.now_h(), issued.hour),
-                failure=Failure(
-                    kind="uncertain",
-                    message="the campaign's process ended while this ran",
-                    remedy="look at the instrument; the action is charged and not repeated",
-                ),
-            )
-            yield from self._record(Observed(hour=self._clock.now_h(), observation=observation))
 
 
 def _too_much(state: State, commitment: Commitment) -> str:
@@ -357,11 +391,37 @@ def _cut_off(issued: Issued, hour: float, reason: str) -> Observation:
     )
 
 
+def without_excess_grant(state: State, decision: Decision) -> Decision:
+    """The decision, less a grant of more credits than there are; then its actions are refused."""
+    grant = decision.grant
+    if grant is None or grant.credits <= state.ungranted_credits + 1e-9:
+        return decision
+    return decision.model_copy(update={"grant": None})
+
+
+def _check_kept(observation: Observation) -> None:
+    """Measuring on while nothing can be kept would only spend.
+
+    Raises
+    ------
+    DiskError
+        If the disk refused what was measured.
+    """
+    failure = observation.failure
+    if failure is not None and failure.kind == "not_kept":
+        raise DiskError(
+            f"action {observation.action_id!r} on {observation.worker!r}",
+            failure.message,
+            "a disk that takes what is measured",
+            failure.remedy or "make room or mend the disk, then resume the run",
+        )
+
+
 def dead_end(state: State) -> str | None:
     """Why going on is pointless, if so: only refusals, or only failures, for a while."""
-    tried = list(state.actions)[-_DEAD_END:]
+    tried = list(islice(reversed(state.actions), _DEAD_END))
     if len(tried) == _DEAD_END and all(i in state.refused for i in tried):
-        last = state.refused[tried[-1]]
+        last = state.refused[tried[0]]
         return f"{_DEAD_END} proposals in a row were refused, the last by {last.by}: {last.reason}"
     failures = [o.failure for o in state.observations[-_DEAD_END:] if o.failure is not None]
     if len(failures) == _DEAD_END:

@@ -8,7 +8,7 @@ from typing import final
 
 from ..planner import make_policy
 from ..workflow import Decided, Decision, Event, Goal, Policy, ProbewiseError, State
-from ._loop import STOPS, decided_without_policy
+from ._loop import STOPS, decided_without_policy, without_excess_grant
 from ._spec import CampaignSpec
 
 
@@ -97,7 +97,8 @@ class _Asked:
         if forced is not None:
             return forced, True, ""
         try:
-            return self._current(state).decide(state), False, ""
+            found = self._current(state).decide(state)
+            return without_excess_grant(state, found), False, ""
         except ProbewiseError as error:
             return None, False, str(error)
         except Exception as error:

@@ -16,7 +16,11 @@ from typing import IO, final
 
 from ..workflow import RunFolderError
 
-_SPEC, _JOURNAL, _LOCK = "campaign.yaml", "journal.sqlite", "run.lock"
+_SPEC, _LOCK = "campaign.yaml", "run.lock"
+JOURNAL = "journal.sqlite"
+"""Name of the journal in a run folder."""
+LEDGERS = "ledgers"
+"""Folder in a run folder where seats note what they did."""
 
 
 @final
@@ -44,8 +48,12 @@ class RunFolder:
         folder = cls.check_new(path)
         folder.mkdir(parents=True, exist_ok=True)
         lock = _locked(folder)
+        if any(item.name != _LOCK for item in folder.iterdir()):
+            lock.close()  # another process was here between the look and the lock
+            raise _not_new(folder)
         run = cls(folder, lock)
         run.data_path.mkdir(exist_ok=True)
+        run.ledgers_path.mkdir(exist_ok=True)
         _sync(folder)
         _sync(folder.parent)
         return run
@@ -61,14 +69,7 @@ class RunFolder:
         """
         folder = Path(path).absolute()
         if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-            what = "a folder that is not empty" if folder.is_dir() else "a file"
-            raise RunFolderError(
-                f"run folder {str(folder)!r}",
-                what,
-                "a new or empty folder",
-                "give another folder, resume the run that is in it, or ask to start afresh, which"
-                " keeps the earlier run beside it",
-            )
+            raise _not_new(folder)
         return folder
 
     @classmethod
@@ -108,11 +109,15 @@ class RunFolder:
 
     @property
     def journal_path(self) -> Path:
-        return self.path / _JOURNAL
+        return self.path / JOURNAL
 
     @property
     def data_path(self) -> Path:
         return self.path / "data"
+
+    @property
+    def ledgers_path(self) -> Path:
+        return self.path / LEDGERS
 
     @property
     def mlflow_path(self) -> Path:
@@ -175,7 +180,7 @@ class RunFolder:
 def is_run_folder(path: str | Path) -> bool:
     """Whether a run was begun in ``path``, however far it came."""
     folder = Path(path)
-    return folder.is_dir() and any((folder / n).exists() for n in (_JOURNAL, _SPEC, _LOCK))
+    return folder.is_dir() and any((folder / n).exists() for n in (JOURNAL, _SPEC, _LOCK))
 
 
 def move_aside(path: str | Path) -> Path | None:
@@ -229,12 +234,22 @@ def write_atomically(path: Path, text: str) -> None:
     _sync(path.parent)
 
 
+def _not_new(folder: Path) -> RunFolderError:
+    return RunFolderError(
+        f"run folder {str(folder)!r}",
+        "a folder that is not empty" if folder.is_dir() else "a file",
+        "a new or empty folder",
+        "give another folder, resume the run that is in it, or ask to start afresh, which keeps the"
+        " earlier run beside it",
+    )
+
+
 def _existing(path: str | Path) -> Path:
     folder = Path(path).absolute()
-    if not (folder / _JOURNAL).is_file():
+    if not (folder / JOURNAL).is_file():
         raise RunFolderError(
             f"run folder {str(folder)!r}",
-            f"no {_JOURNAL} in it" if folder.is_dir() else "no such folder",
+            f"no {JOURNAL} in it" if folder.is_dir() else "no such folder",
             "a folder in which a campaign was run",
             "check the path, or start a new run",
         )

@@ -40,6 +40,10 @@ class CampaignSpec(Record):
         ``virtual`` (twins and recordings: time jumps) or ``real``.
     goals
         Other goals by name, to choose from with ``--goal``.
+    answer_within_h
+        How long a human may take to say what became of an irreversible action that a crash left
+        uncertain; afterwards it is charged in full and not repeated. Nobody is asked on a virtual
+        clock.
     truth
         A registered truth that scores the recommendation of a twin or a recording; never seen by
         a policy.
@@ -55,6 +59,7 @@ class CampaignSpec(Record):
     seed: int = Field(default=0, ge=0)
     clock: Literal["virtual", "real"] = "virtual"
     policy: str = "planner"
+    answer_within_h: float = Field(default=0.5, ge=0)
     truth: str | None = None
     goal: Goal
     goals: dict[str, Goal] = {}

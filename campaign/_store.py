@@ -15,7 +15,7 @@ from typing import final
 import h5py
 import numpy as np
 
-from ..workflow import Action, Array, ArrayRef, StoreError
+from ..workflow import Action, Array, ArrayRef, DiskError, StoreError
 from ._nsid import dataset_name, read_array, write_arrays
 
 _PLAIN = re.compile(r"^[A-Za-z0-9][A-Za-z0-9_.\-]{0,119}$")
@@ -41,8 +41,10 @@ class Hdf5Store:
         Raises
         ------
         StoreError
-            If a name cannot be one of a file or dataset, axes do not fit the data, the data are no
-            numbers, or the disk refuses.
+            If a name cannot be one of a file or dataset, axes do not fit the data, or the data are
+            no numbers.
+        DiskError
+            If the disk refuses.
         """
         if not arrays:
             return {}
@@ -62,8 +64,8 @@ class Hdf5Store:
             temporary.chmod(0o644)
             temporary.replace(final_path)
             _sync(final_path.parent)
-        except OSError as error:
-            raise StoreError(
+        except (OSError, RuntimeError) as error:  # HDF5 tells of a full disk by either
+            raise DiskError(
                 f"store, file {relative!r}",
                 f"the disk refused it ({error})",
                 "a run folder that can be written, with room left",

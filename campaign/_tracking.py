@@ -7,7 +7,8 @@ import os
 import queue
 import threading
 import time
-from collections.abc import Mapping
+from collections import deque
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, final
 
@@ -25,6 +26,8 @@ _ENVIRONMENT = {
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "15",
 }
 """Set where the user has not: no telemetry, and no minutes of waiting for a server that is gone."""
+_PORTION = 5000
+"""Events that are written at once, at most."""
 _SEEN, _RUN, _KEY = "probewise.events", "probewise.run_id", "probewise.key"
 
 
@@ -64,7 +67,7 @@ class MlflowSink:
         self._uri = tracking_uri or f"sqlite:///{folder / 'mlflow.sqlite'}"
         self.problem: str | None = None
         self._writer = _Writer(self._uri, folder, campaign_name, run_id or str(folder))
-        self._queue: queue.SimpleQueue[Event | None] = queue.SimpleQueue()
+        self._queue: queue.SimpleQueue[Iterable[Event] | None] = queue.SimpleQueue()
         self._retry_s = retry_s
         self._closing: tuple[Path | None, Mapping[str, Any], str] | None = None
         self._thread = threading.Thread(target=self._work, name="tracking", daemon=True)
@@ -75,8 +78,11 @@ class MlflowSink:
 
         A resumed campaign feeds the whole journal again: what was tracked before is not repeated.
         """
-        for event in events:
-            self._queue.put(event)
+        self._queue.put(events)
+
+    def feed_from(self, events: Iterable[Event]) -> None:
+        """The same for many events, which are taken when their turn comes, in another thread."""
+        self._queue.put(events)
 
     def finish(
         self,
@@ -105,38 +111,38 @@ class MlflowSink:
             self._complain(error)
 
     def _loop(self) -> None:
-        entries, pending, seen, pause_s = Entries(), Batch(), 0, self._retry_s
-        closing, not_before = False, 0.0
-        while not closing:
-            for event in self._arrived(1.0):
-                if event is None:
-                    closing = True
-                else:
-                    seen += 1
-                    pending.append((seen, list(entries.take(event))))
-            if not closing and (not pending or time.monotonic() < not_before):
+        entries, pending, pause_s = Entries(), Batch(), self._retry_s
+        backlog, not_before, ended = _Backlog(), 0.0, False
+        while not ended:
+            backlog.add(self._arrived(0.0 if backlog.more else 1.0))
+            if not pending:
+                pending = [(n, list(entries.take(e))) for n, e in backlog.portion()]
+            last = backlog.closing and not backlog.more
+            if not backlog.closing and (not pending or time.monotonic() < not_before):
+                time.sleep(0.05 if pending else 0.0)
                 continue
             try:
                 self._writer.write(pending)
-                if closing and self._closing is not None:
+                if last and self._closing is not None:
                     self._writer.finish(*self._closing)
             except Exception as error:
                 self._complain(error)
                 not_before, pause_s = time.monotonic() + pause_s, min(60.0, 2.0 * pause_s)
+                ended = backlog.closing
             else:
-                pending.clear()
+                pending, ended = [], last
                 self.problem, pause_s = None, self._retry_s
 
-    def _arrived(self, wait_s: float) -> list[Event | None]:
+    def _arrived(self, wait_s: float) -> list[Iterable[Event] | None]:
         """What comes within ``wait_s``; the end mark (None) cuts the wait short."""
-        batch: list[Event | None] = []
+        batch: list[Iterable[Event] | None] = []
         until = time.monotonic() + wait_s
-        while (left := until - time.monotonic()) > 0:
+        while True:
             try:
-                batch.append(self._queue.get(timeout=left))
+                batch.append(self._queue.get(timeout=max(0.0, until - time.monotonic())))
             except queue.Empty:
                 break
-            if batch[-1] is None:
+            if batch[-1] is None or len(batch) >= _PORTION:
                 break
         return batch
 
@@ -145,6 +151,37 @@ class MlflowSink:
         if self.problem is None:
             _log.warning("tracking fails, the campaign goes on: %s", text)
         self.problem = f"not everything was tracked at {redact(self._uri)}: {text}"
+
+
+class _Backlog:
+    """Events that are not yet tracked, with their numbers, in portions."""
+
+    def __init__(self) -> None:
+        self._sources: deque[Iterator[Event]] = deque()
+        self._seen = 0
+        self.closing = False
+
+    @property
+    def more(self) -> bool:
+        return bool(self._sources)
+
+    def add(self, arrived: list[Iterable[Event] | None]) -> None:
+        for events in arrived:
+            if events is None:
+                self.closing = True
+            else:
+                self._sources.append(iter(events))
+
+    def portion(self) -> Iterator[tuple[int, Event]]:
+        """The next few thousand."""
+        left = _PORTION
+        while self._sources and left:
+            event = next(self._sources[0], None)
+            if event is None:
+                self._sources.popleft()
+                continue
+            self._seen, left = self._seen + 1, left - 1
+            yield self._seen, event
 
 
 class _Writer:

@@ -25,6 +25,12 @@ _DOUBLES = """\
 [probewise.workers]
 echo = probewise.agents._testing:EchoInstrument
 real-echo = probewise.agents._testing:RealEcho
+notebook-echo = probewise.agents._testing:NotebookEcho
+mortal-analysis = probewise.agents._mortal:MortalAnalysis
+mortal-instrument = probewise.agents._mortal:MortalInstrument
+mortal-synthesis = probewise.agents._mortal:MortalSynthesis
+mortal-theory = probewise.agents._mortal:MortalTheory
+mortal-twin = probewise.agents._mortal:MortalTwin
 gone = probewise.agents._testing:NotThere
 not-a-worker = probewise.agents._testing:FolderStore
 """

@@ -17,13 +17,15 @@ import numpy as np
 import pytest
 
 from probewise.agents import MemoryStore, Seat, check_worker, example_job, make_worker, worker_types
-from probewise.agents._testing import EchoInstrument
+from probewise.agents._testing import EchoInstrument, NotebookEcho
 from probewise.campaign import CampaignSpec, load_spec
 from probewise.planner._build import build_action
 from probewise.workflow import (
+    Account,
     Array,
     Axis,
     Estimate,
+    Fate,
     Issued,
     Job,
     Kind,
@@ -117,6 +119,10 @@ GOOD = Outcome(values={"loudness": Estimate(value=1.0)}, cost_credits=1.0, durat
 
 def test_a_good_double_passes() -> None:
     check_worker(EchoInstrument, [JOB])
+
+
+def test_an_instrument_that_keeps_a_record_passes(tmp_path: Path) -> None:
+    check_worker(lambda: NotebookEcho(notebook=str(tmp_path)), [JOB])
 
 
 class Model(Worker):
@@ -218,9 +224,37 @@ class OnceClosed(Model):
         self.closed = True
 
 
+class Boasting(Model):
+    def account(self, action_id: str) -> Account:
+        return Account(Fate.DONE, GOOD)
+
+
+class Denying(Model):
+    replayable = False
+
+    def account(self, action_id: str) -> Account:
+        return Account(Fate.NOT_DONE)
+
+
+class Vague(Model):
+    replayable = False
+
+    def account(self, action_id: str) -> Account:
+        return Account(Fate.DONE if action_id == JOB.action.id else Fate.UNKNOWN)
+
+
+class Mute(Model):
+    def account(self, action_id: str) -> Any:
+        return "perhaps"
+
+
 @pytest.mark.parametrize(
     ("worker", "words"),
     [
+        (Boasting, "of an action that never was"),
+        (Denying, "says that it was not"),
+        (Vague, "says that it was done, but"),
+        (Mute, "gives str, not Account"),
         (Twice, "offered twice"),
         (Listed, "must be a tuple"),
         (Silent, "at least one capability"),

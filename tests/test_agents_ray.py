@@ -18,6 +18,7 @@ from probewise.agents._testing import FolderStore
 from probewise.workflow import (
     Action,
     Commitment,
+    Fate,
     Issued,
     Observation,
     Step,
@@ -46,12 +47,18 @@ WORKERS = {
     "pair": WorkerSpec(type="echo", capacity=2),
     "brief": WorkerSpec(type="real-echo", timeout_s=1.0),
 }
+"""Besides these, ``noted`` is an instrument that keeps a record of what it did."""
 
 
 @pytest.fixture(scope="module")
 def crew(ray_cluster: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RayRuntime]:
     """One runtime for this file; every test leaves its workers able to work."""
-    runtime = RayRuntime(WORKERS, LIMITS, FolderStore(tmp_path_factory.mktemp("arrays")))
+    folder = tmp_path_factory.mktemp("arrays")
+    (folder / "notebook").mkdir()
+    (folder / "ledgers").mkdir()
+    noted = WorkerSpec(type="notebook-echo", config={"notebook": str(folder / "notebook")})
+    crew = WORKERS | {"noted": noted}
+    runtime = RayRuntime(crew, LIMITS, FolderStore(folder), folder / "ledgers")
     runtime.start()
     yield runtime
     runtime.close()
@@ -100,6 +107,38 @@ def test_what_cannot_be_repeated_is_uncertain_after_a_crash(crew: RayRuntime) ->
     assert kind_of(only(crew, issued("u1", "brief", fault="kill"), ONCE)) == "uncertain"
     assert kind_of(only(crew, issued("u2", "brief", fault="kill"))) == "crashed"
     assert kind_of(only(crew, issued("u3", fault="kill"), ONCE)) == "crashed", "a twin may repeat"
+
+
+@pytest.mark.parametrize(
+    ("dies", "fate", "by", "cost"),
+    [
+        ("before", Fate.NOT_DONE, "worker", None),
+        ("amid", Fate.UNKNOWN, "worker", None),
+        ("done", Fate.DONE_WITHOUT_RESULT, "worker", 2.0),
+        ("after", Fate.DONE, "worker", None),
+    ],
+)
+def test_the_next_process_says_what_became_of_it(
+    crew: RayRuntime, dies: str, fate: Fate, by: str, cost: float | None
+) -> None:
+    one = issued(f"n-{dies}", "noted", dies=dies)
+    assert kind_of(only(crew, one, ONCE)) == "uncertain"
+    found = crew.inquire(one, ONCE)
+    assert (found.fate, found.by) == (fate, by)
+    if fate in {Fate.NOT_DONE, Fate.UNKNOWN}:
+        assert found.observation is None
+        return
+    assert found.observation is not None
+    assert (found.observation.failure is None) == (fate is Fate.DONE)
+    assert cost is None or found.observation.cost_credits == cost
+    assert crew.inquire(one, ONCE).by == "ledger"
+
+
+def test_what_never_reached_a_worker_was_not_done(crew: RayRuntime) -> None:
+    assert kind_of(only(crew, issued("n1", "noted"), ONCE)) is None
+    found = crew.inquire(issued("n2", "noted"), ONCE)
+    assert (found.fate, found.by) == (Fate.NOT_DONE, "ledger")
+    assert crew.inquire(issued("n2"), ONCE).fate is Fate.NOT_DONE, "of a twin"
 
 
 def test_a_worker_that_hangs_is_killed_after_its_timeout(crew: RayRuntime) -> None:
@@ -224,6 +263,24 @@ def test_every_socket_is_on_the_loopback_interface(crew: RayRuntime) -> None:
 def test_ray_asks_for_a_secret(crew: RayRuntime) -> None:
     assert os.environ["RAY_AUTH_MODE"] == "token"
     assert len(os.environ["RAY_AUTH_TOKEN"]) == 64
+
+
+def test_workers_of_one_host_share_a_process(ray_cluster: None) -> None:
+    """A hundred light workers in one process; when it dies, all are there again for the next."""
+    light = WorkerSpec(type="echo", host="bench")
+    crew = RayRuntime({f"w{i}": light for i in range(100)}, LIMITS)
+    crew.start()
+    try:
+        assert len(set(crew.process_ids().values()) - {crew.process_ids()["guardian"]}) == 1
+        for i in range(100):
+            crew.submit(issued(f"h{i}", f"w{i}"), STEP)
+        found = crew.collect(everything=True, timeout_s=None)
+        assert [kind_of(o) for o in found] == [None] * 100
+        assert {o.worker for o in found} == {f"w{i}" for i in range(100)}
+        assert kind_of(only(crew, issued("hk", "w7", fault="kill"))) == "crashed"
+        assert kind_of(only(crew, issued("ha", "w8"))) is None
+    finally:
+        crew.close()
 
 
 def test_resources_that_no_node_has_are_reported_at_once() -> None:

@@ -24,7 +24,7 @@ from support_campaigns import (
     spec_of,
 )
 
-from probewise.agents import Health, InlineRuntime, MemoryStore
+from probewise.agents import Finding, Health, InlineRuntime, MemoryStore
 from probewise.campaign import Campaign
 from probewise.campaign._loop import Loop, dead_end, offers_by_capability
 from probewise.workflow import (
@@ -35,6 +35,7 @@ from probewise.workflow import (
     Decided,
     Decision,
     Event,
+    Fate,
     Grant,
     Issued,
     Observation,
@@ -200,7 +201,7 @@ def test_when_the_journal_fails_nothing_is_done() -> None:
     run.runtime.submit = lambda *a: performed.append(a)  # type: ignore[method-assign]
     with pytest.raises(OSError, match="disk full"):
         run.all()
-    assert not performed and not run.state.running and run.state.decisions == 0
+    assert not performed and not run.written
 
 
 def test_several_actions_are_in_flight_at_once() -> None:
@@ -373,6 +374,9 @@ class SlowRuntime:
 
     def submit(self, issued: Issued, step: Step) -> None: ...
 
+    def inquire(self, issued: Issued, step: Step) -> Finding:
+        return Finding(fate=Fate.UNKNOWN, by="nobody")
+
     def collect(self, everything: bool, timeout_s: float | None) -> list[Observation]:
         self.asked.append((everything, timeout_s))
         return self.ready.pop(0)
@@ -424,7 +428,14 @@ def test_reissuing_repeats_what_is_harmless_and_reports_the_rest() -> None:
         s.needs: ("oven" if s.name == "grow" else "rig",) for s in again.state.workflow.steps
     }
     again.state.offers = offered
-    events = list(again.loop.reissue(lambda worker: worker == "oven"))
+    ask = again.runtime.inquire
+
+    def real_rig(issued: Issued, step: Step) -> Finding:
+        unknown = Finding(fate=Fate.UNKNOWN, by="nobody")
+        return unknown if issued.worker == "rig" else ask(issued, step)
+
+    again.runtime.inquire = real_rig  # type: ignore[method-assign]
+    events = list(again.loop.reconciler.after_a_crash())
     (lost,) = observed(events)
     assert again.state.actions[lost.action_id].step == "test"
     assert lost.failure is not None and lost.failure.kind == "uncertain"

@@ -8,6 +8,7 @@ from ._decision import Alternative, Decision, FrontPoint, Grant, Recommendation
 from ._errors import (
     BudgetError,
     DesignSpaceError,
+    DiskError,
     ProbewiseError,
     RunFolderError,
     SpecError,
@@ -16,11 +17,14 @@ from ._errors import (
 )
 from ._events import (
     Alerted,
+    Answered,
+    Asked,
     Assessed,
     Awaiting,
     Commanded,
     Decided,
     Event,
+    Inquired,
     Issued,
     Observed,
     Refused,
@@ -30,6 +34,7 @@ from ._events import (
     Stopped,
     event_adapter,
 )
+from ._fate import Fate
 from ._formula import Formula
 from ._goal import (
     Budget,
@@ -62,6 +67,7 @@ from ._space import Continuous, Design, Discrete, Space, Variable
 from ._state import Session, State
 from ._step import ActsOn, Amount, Level, Library, Step
 from ._worker import (
+    Account,
     Array,
     ArrayStore,
     Axis,
@@ -82,16 +88,19 @@ __all__ = [
     "NONE_OF_THEM",
     "WHOLE_SPACE",
     "Abort",
+    "Account",
     "Action",
     "ActionState",
     "ActsOn",
     "Alerted",
     "Alternative",
     "Amount",
+    "Answered",
     "Approve",
     "Array",
     "ArrayRef",
     "ArrayStore",
+    "Asked",
     "Assessed",
     "Autonomy",
     "Awaiting",
@@ -111,10 +120,12 @@ __all__ = [
     "DesignSpaceError",
     "Discrete",
     "Discriminate",
+    "DiskError",
     "Estimate",
     "Event",
     "Explore",
     "Failure",
+    "Fate",
     "FeasibleRegion",
     "Formula",
     "FrontPoint",
@@ -122,6 +133,7 @@ __all__ = [
     "Grant",
     "Grid",
     "Hypothesis",
+    "Inquired",
     "Inventory",
     "Issued",
     "Job",

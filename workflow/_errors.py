@@ -42,6 +42,10 @@ class StoreError(ProbewiseError):
     """A data file is missing, foreign, torn, or not what its checksum says."""
 
 
+class DiskError(StoreError):
+    """The disk refuses what is to be written: it is full, or ails."""
+
+
 class RunFolderError(ProbewiseError):
     """A run folder is locked by another process, not empty, or not a run folder."""
 

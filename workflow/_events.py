@@ -8,6 +8,7 @@ from pydantic import Field, TypeAdapter
 
 from ._action import Action, Commitment
 from ._decision import Decision, Recommendation
+from ._fate import Fate
 from ._model import Record
 from ._observation import Observation
 from ._orders import Change, Message
@@ -60,6 +61,42 @@ class Observed(Record):
     kind: Literal["observed"] = "observed"
     hour: float
     observation: Observation
+
+
+class Inquired(Record):
+    """What became of an action that was issued and never observed; ``by`` is who knew it.
+
+    ``ledger`` is the one that its seat keeps, ``worker`` the worker's own word, ``nobody`` the lack
+    of any answer. ``note`` says what is done about it.
+    """
+
+    kind: Literal["inquired"] = "inquired"
+    hour: float
+    action_id: str
+    fate: Fate
+    by: Literal["ledger", "worker", "nobody"]
+    note: str
+
+
+class Asked(Record):
+    """A human is asked what became of an action; without a word by ``until_h`` it is uncertain."""
+
+    kind: Literal["asked"] = "asked"
+    hour: float
+    action_id: str
+    question: str
+    until_h: float
+
+
+class Answered(Record):
+    """The answer to such a question, and who gave it."""
+
+    kind: Literal["answered"] = "answered"
+    hour: float
+    action_id: str
+    fate: Fate
+    by: str
+    note: str = ""
 
 
 class Assessed(Record):
@@ -137,6 +174,9 @@ Event = Annotated[
     | Refused
     | Issued
     | Observed
+    | Inquired
+    | Asked
+    | Answered
     | Assessed
     | Resumed
     | Awaiting

@@ -9,7 +9,7 @@ from ._observation import Estimate, Observation, Table
 from ._space import Design
 from ._step import ActsOn, Step
 
-_NOTHING_HAPPENED = frozenset({"refused", "missing"})
+_NOTHING_HAPPENED = frozenset({"refused", "missing", "not_done"})
 """Failures after which the sample is as it was."""
 
 WHOLE_SPACE: Place = ("", None, ())

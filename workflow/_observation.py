@@ -69,10 +69,23 @@ class Quality(Record):
 
 
 class Failure(Record):
-    """A fault of an instrument or worker, as a value: the campaign goes on."""
+    """A fault of an instrument or worker, as a value: the campaign goes on.
+
+    ``uncertain``: nobody knows whether it was done. ``not_done``: it is known that it was not.
+    ``not_kept``: it was done and the disk refused its arrays; a campaign breaks off there.
+    """
 
     kind: Literal[
-        "bad_data", "instrument", "crashed", "timeout", "refused", "invalid", "uncertain", "missing"
+        "bad_data",
+        "instrument",
+        "crashed",
+        "timeout",
+        "refused",
+        "invalid",
+        "uncertain",
+        "missing",
+        "not_done",
+        "not_kept",
     ]
     message: str
     remedy: str = ""

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from ._action import Action, ActionState, Commitment, Target
 from ._autonomy import Autonomy
 from ._decision import Decision, Grant, Recommendation
 from ._events import (
     Alerted,
+    Answered,
+    Asked,
     Assessed,
     Awaiting,
     Commanded,
@@ -74,10 +76,13 @@ class State:
     actions: dict[str, Action] = field(default_factory=dict)
     states: dict[str, ActionState] = field(default_factory=dict)
     running: dict[str, Issued] = field(default_factory=dict)
+    load: dict[str, int] = field(default_factory=dict)
+    questions: dict[str, Asked] = field(default_factory=dict)
     refused: dict[str, Refused] = field(default_factory=dict)
     observations: list[Observation] = field(default_factory=list)
     inventory: Inventory = field(default_factory=Inventory)
     sessions: dict[str, Session] = field(default_factory=dict)
+    open: dict[str, Session] = field(default_factory=dict)
     last_decision: Decision | None = None
     recommendation: Recommendation | None = None
     stopped: str | None = None
@@ -106,6 +111,11 @@ class State:
                 self._issued(event)
             case Observed():
                 self._observed(event.observation)
+            case Asked():
+                self.questions[event.action_id] = event
+                self.states[event.action_id] = ActionState.UNCERTAIN
+            case Answered():
+                self.questions.pop(event.action_id, None)
             case Assessed():
                 self.recommendation = event.recommendation
             case Stopped():
@@ -130,10 +140,12 @@ class State:
             self.actions[action.id] = action
             self.states[action.id] = ActionState.PROPOSED
         if decision.grant is not None:
-            self.sessions[decision.grant.session] = Session(decision.grant, event.hour, self.epoch)
+            session = Session(decision.grant, event.hour, self.epoch)
+            self.sessions[decision.grant.session] = self.open[decision.grant.session] = session
         if decision.kind == "close" and decision.session is not None:
             session = self.sessions[decision.session]
             session.closed_h, session.reason = event.hour, decision.reason
+            self.open.pop(decision.session, None)
             if session.grant.sample in self.inventory.samples:
                 self.inventory.unmount(session.grant.sample, self.workflow.unmount_undoes)
 
@@ -142,8 +154,7 @@ class State:
         self.states[event.action_id] = ActionState.ABANDONED
         waited = self.awaiting.pop(event.action_id, None)
         if waited is not None:
-            del self.running[event.action_id]
-            self.samples_begun -= waited.commitment.samples
+            self.release(event.action_id)
 
     def _awaiting(self, event: Awaiting) -> None:
         item = Issued(
@@ -186,14 +197,36 @@ class State:
             return
         if event.action.id in self.running:
             return
-        self.running[event.action.id] = event
+        self.hold(event)
         self.actions[event.action.id] = event.action
         self.states[event.action.id] = ActionState.RUNNING
-        self.samples_begun += event.commitment.samples
+
+    def hold(self, item: Issued) -> None:
+        """Count an action as running: its worker, its credits and its sample are taken."""
+        self.running[item.action.id] = item
+        self.load[item.worker] = self.load.get(item.worker, 0) + 1
+        self.samples_begun += item.commitment.samples
+
+    def release(self, action_id: str) -> None:
+        """Undo :meth:`hold` of an action that is not done after all."""
+        item = self.running.pop(action_id)
+        self.load[item.worker] -= 1
+        self.samples_begun -= item.commitment.samples
+
+    def ahead(self, grant: Grant | None = None) -> State:
+        """A copy with a grant, in which further actions can be held, to see what is affordable."""
+        copy = replace(self, running=dict(self.running), load=dict(self.load))
+        if grant is not None:
+            copy.sessions, copy.open = dict(self.sessions), dict(self.open)
+            session = Session(grant, self.now_h, self.epoch)
+            copy.sessions[grant.session] = copy.open[grant.session] = session
+        return copy
 
     def _observed(self, observation: Observation) -> None:
         issued = self.running.pop(observation.action_id)
+        self.load[issued.worker] -= 1
         action = issued.action
+        self.questions.pop(action.id, None)
         self.observations.append(observation)
         self.spent_credits += observation.cost_credits
         if action.session is not None:
@@ -256,13 +289,20 @@ class State:
         """Credits that open sessions were granted and have neither spent nor committed."""
         return sum(max(self.session_free(k), 0.0) for k in self.open_sessions())
 
+    @property
+    def ungranted_credits(self) -> float:
+        """Credits that are neither spent, nor committed, nor an open session's."""
+        return self.free_credits - self.granted_credits
+
     def affordable(self, commitment: Commitment, session_id: str | None = None) -> bool:
         """Whether an action with this commitment keeps every hard limit, pending included.
 
         What open sessions were granted is theirs: other actions cannot have it.
         """
         if session_id is None:
-            free = self.free_credits - self.granted_credits
+            free = self.ungranted_credits
+        elif not self.sessions[session_id].is_open:
+            return False  # what it did not spend was given back
         else:
             free = min(self.free_credits, self.session_free(session_id))
         if commitment.credits > free + 1e-9:
@@ -312,7 +352,7 @@ class State:
     # -- workers ----------------------------------------------------------------------------------
 
     def load_of(self, worker: str) -> int:
-        return sum(i.worker == worker for i in self.running.values())
+        return self.load.get(worker, 0)
 
     def free_worker(self, step: Step, target: Target | None = None) -> str | None:
         """The least loaded worker that can do the step on the target and has room, or None.
@@ -321,27 +361,24 @@ class State:
         open session on it takes no other.
         """
         sample = None if target is None else self.inventory.samples.get(target.sample or "")
-        able = [w for w in self.offers.get(step.needs, ()) if self._has_room(w)]
+        load, capacity = self.load, self.capacity
+        offers = self.offers.get(step.needs, ())
+        able = [w for w in offers if load.get(w, 0) < capacity.get(w, 1)]
         if step.mounts:
             able = [w for w in able if not self._occupied(w, target)]
-        elif sample is not None and sample.mounted_on in self.offers.get(step.needs, ()):
+        elif sample is not None and sample.mounted_on in offers:
             able = [w for w in able if w == sample.mounted_on]
-        return min(able, key=lambda w: (self.load_of(w), w)) if able else None
-
-    def _has_room(self, worker: str) -> bool:
-        return self.load_of(worker) < self.capacity.get(worker, 1)
+        return min(able, key=lambda w: (load.get(w, 0), w)) if able else None
 
     def _occupied(self, worker: str, target: Target | None) -> bool:
         """Whether an open session has another sample on the instrument, or is mounting one."""
-        held = {s.grant.sample for s in self.open_sessions().values()}
         own = None if target is None else target.sample
-        return any(
-            sample.mounted_on == worker and sample.id in held and sample.id != own
-            for sample in self.inventory.samples.values()
-        )
+        held = {s.grant.sample for s in self.open.values()} - {own}
+        samples = self.inventory.samples
+        return any(name in samples and samples[name].mounted_on == worker for name in held)
 
     def open_sessions(self) -> dict[str, Session]:
-        return {k: s for k, s in self.sessions.items() if s.is_open}
+        return dict(self.open)
 
     @property
     def at_work(self) -> dict[str, Issued]:

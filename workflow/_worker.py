@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import cached_property
-from typing import ClassVar, Protocol
+from typing import Annotated, ClassVar, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +19,7 @@ from pydantic import Field
 
 from ._action import Action, ArrayRef
 from ._decision import Decision, Recommendation
+from ._fate import Fate
 from ._model import Name, Record
 from ._observation import Estimate, Failure, Grid, Quality, Table
 from ._state import State
@@ -106,6 +107,18 @@ class Outcome:
     notes: Mapping[str, float | str] = field(default_factory=dict)
 
 
+@dataclass(frozen=True)
+class Account:
+    """What a worker says became of an action.
+
+    With ``Fate.DONE`` comes the outcome; with ``Fate.DONE_WITHOUT_RESULT`` one may say what it cost
+    and how long it took.
+    """
+
+    fate: Fate
+    outcome: Outcome | None = None
+
+
 class Worker(ABC):
     """Base of all workers.
 
@@ -143,6 +156,15 @@ class Worker(ABC):
         """
         return "nothing to do"
 
+    def account(self, action_id: str) -> Account:
+        """What became of an action that was given to this worker, or to the one before it.
+
+        Asked after a crash, of a fresh worker, before anything else. Whoever keeps a record of what
+        the instrument did answers from it. By default, what a replayable worker did is as good as
+        not done, and any other does not know.
+        """
+        return Account(Fate.NOT_DONE if self.replayable else Fate.UNKNOWN)
+
     def close(self) -> None:  # noqa: B027
         """Leave the instrument in a safe state."""
 
@@ -150,14 +172,16 @@ class Worker(ABC):
 class WorkerSpec(Record):
     """A worker in a campaign: a registered type, its configuration and its capacity.
 
-    ``resources`` are Ray's custom resources for placement; empty means one unit named after the
-    worker's kind.
+    ``resources`` are Ray's resources for placement, such as ``{stem: 1}`` or ``{CPU: 2}``; for what
+    empty means, see ``agents/_placement.py``. Workers with the same ``host`` share one process:
+    light ones, since what ends one of them ends all.
     """
 
     type: Name
     config: dict[str, float | int | str | bool | None] = {}
     capacity: int = Field(default=1, ge=1)
-    resources: dict[str, float] = {}
+    resources: dict[str, Annotated[float, Field(gt=0)]] = {}
+    host: Name | None = None
     timeout_s: float = Field(default=300.0, gt=0)
 
 
