@@ -33,6 +33,8 @@ from typing import Any, ClassVar, final
 import numpy as np
 from numpy.typing import NDArray
 
+from probewise.agents import Health
+from probewise.campaign import CampaignSpec
 from probewise.campaign._loop import Loop
 from probewise.planner import (
     TARGET,
@@ -60,6 +62,7 @@ from probewise.workflow import (
     Step,
     Verdict,
     VirtualClock,
+    WorkerSpec,
     Workflow,
 )
 
@@ -243,22 +246,30 @@ class Hall:
         done, self._done = self._done, []
         return done
 
+    def health(self) -> dict[str, Health]:
+        return {}
+
 
 def _nothing(action: Action) -> ArrayRef:
     return ArrayRef(file=action.id, dataset="", sha256="", shape=())
 
 
+def specification(kind: str, seed: int, credits: float = CREDITS) -> CampaignSpec:
+    """The campaign; its workers are played by :class:`Hall`."""
+    return CampaignSpec(
+        name="forecast",
+        seed=seed,
+        goal=GOAL,
+        budget=Budget(credits=credits, hours=HOURS, credits_per_hour=0.3),
+        workflow=workflow(population(kind)),
+        workers={name: WorkerSpec(type="played") for name in ("oven", "eye", "rig")},
+    )
+
+
 def start(kind: str, seed: int, credits: float = CREDITS) -> State:
     """The state before the first event."""
-    flow = workflow(population(kind))
-    return State(
-        flow,
-        GOAL,
-        Budget(credits=credits, hours=HOURS, credits_per_hour=0.3),
-        seed=seed,
-        capacity={"oven": 1, "eye": 1, "rig": 1},
-        offers={"grow": ("oven",), "load": ("eye",), "look": ("eye",), "test": ("rig",)},
-    )
+    offers = {"grow": ("oven",), "load": ("eye",), "look": ("eye",), "test": ("rig",)}
+    return specification(kind, seed, credits).initial_state(offers)
 
 
 def foresee(state: State, worlds: int) -> Forecast:
@@ -280,6 +291,7 @@ def run(kind: str, seed: int, worlds: int) -> dict[str, Any]:
         Hall(truth),  # type: ignore[arg-type]
         VirtualClock(),
         lambda *events: None,
+        specification(kind, seed),
     )
     for event in loop.events():
         if isinstance(event, Assessed):

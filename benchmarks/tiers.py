@@ -44,7 +44,7 @@ from probewise.workflow import (
     Workflow,
 )
 
-from .forecast import Bumps, Hall, start
+from .forecast import Bumps, Hall, specification, start
 
 _GOAL = Maximize(quantity="strength")
 _SITES = 5
@@ -234,7 +234,14 @@ def run(seed: int, name: str) -> dict[str, Any]:
     policy = Timed(made if name == "tiered" else Flat(state.workflow, _GOAL))
     best, median = truth.best()
     curve: list[tuple[float, float]] = []
-    loop = Loop(state, policy, Hall(truth), VirtualClock(), lambda *events: None)  # type: ignore[arg-type]
+    loop = Loop(
+        state,
+        policy,
+        Hall(truth),  # type: ignore[arg-type]
+        VirtualClock(),
+        lambda *events: None,
+        specification(Bumps.kind, seed, _CREDITS),
+    )
     for event in loop.events():
         if isinstance(event, Assessed):
             x = state.workflow.space.encode([event.recommendation.design])

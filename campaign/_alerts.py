@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from itertools import takewhile
 
-from ..workflow import Alerted, Awaiting, Event, Observed, Secured, State
+from ..workflow import Alerted, Asked, Awaiting, Event, Observed, Secured, State
 
 _FAILURES = 3
 _SHARE = 0.9
@@ -26,6 +26,8 @@ def _alerts(state: State, event: Event) -> Iterator[tuple[str, str]]:
             told = f"{event.action.step} on {event.action.target.label} waits for approval"
             about = f"awaiting/{event.action.id}"
             yield about, f"{told} until {event.deadline}: {event.reason}"
+        case Asked():
+            yield f"question/{event.action_id}", event.question
         case Observed():
             yield from _after_result(state, event)
         case Secured():

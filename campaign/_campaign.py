@@ -26,7 +26,6 @@ from ..planner import Rehearsed, make_policy
 from ..workflow import (
     Alerted,
     Event,
-    Fate,
     Order,
     Policy,
     RealClock,
@@ -47,7 +46,6 @@ from ._judge import judged
 from ._load_spec import load_spec
 from ._loop import Loop, Watch, Write, offers_by_capability
 from ._play import play_on_ray
-from ._reconcile import Answer
 from ._run_folder import JOURNAL, LEDGERS, RunFolder, write_atomically
 from ._spec import CampaignSpec, spec_from_dict
 from ._store import Hdf5Store
@@ -115,7 +113,6 @@ class Campaign:
         self._memory = MemoryStore()
         self._inbox: MemoryInbox | FolderInbox = MemoryInbox()
         self._sink: MlflowSink | None = None
-        self._loop: Loop | None = None
         self._wall_s = 0.0
         if runtime == "ray" and out is None:
             raise SpecError(
@@ -225,7 +222,6 @@ class Campaign:
             self.watch,
             self._make_policy,
         )
-        self._loop = loop
         yield from self._alerted(self._loop_events(loop, before), write)
 
     def _loop_events(self, loop: Loop, before: Event | None) -> Iterator[Event]:
@@ -305,25 +301,6 @@ class Campaign:
         if self._runtime_name == "ray" and isinstance(policy, Rehearsed):
             policy.play = partial(play_on_ray, address=self._address)
         return policy
-
-    def answer(self, action_id: str, fate: Fate, by: str, note: str = "") -> None:
-        """Say what became of an action that ``state.questions`` asks about.
-
-        Taken in while the campaign is iterated; may be called from another thread.
-
-        Raises
-        ------
-        SpecError
-            If nobody asks about that action.
-        """
-        if self._loop is None or action_id not in self.state.questions:
-            raise SpecError(
-                f"answer for action {action_id!r}",
-                "no open question about it",
-                f"one of {sorted(self.state.questions)}",
-                "see what is asked in 'state.questions'",
-            )
-        self._loop.reconciler.answers.append(Answer(action_id, fate, by, note))
 
     # -- looking ----------------------------------------------------------------------------------
 

@@ -12,7 +12,7 @@ from pydantic import TypeAdapter, ValidationError
 from rich.console import Console
 from rich.table import Table
 
-from ..workflow import Order, SpecError
+from ..workflow import Fate, Order, SpecError
 from ._campaign import spec_of_run
 from ._channel import channel_to
 from ._cli_errors import complaining
@@ -42,7 +42,8 @@ def register(app: typer.Typer) -> None:
     """Add the commands."""
     for name, command in (
         ("status", status), ("pause", pause), ("resume", resume), ("stop", stop),
-        ("abort", abort), ("approve", approve), ("deny", deny), ("set", change),
+        ("abort", abort), ("approve", approve), ("deny", deny),
+        ("answer", answer), ("set", change),
         ("verify", verify_run), ("replay", replay_run), ("serve", serve),
     ):  # fmt: skip
         app.command(name)(command)
@@ -91,6 +92,17 @@ def deny(run: Run, actions: Actions, reason: Why = "", wait: Wait = 10.0) -> Non
     _order(run, wait, "deny", actions=tuple(actions), reason=reason)
 
 
+def answer(
+    run: Run,
+    action: Annotated[str, typer.Argument(help="Id of an action that 'status' asks about.")],
+    fate: Annotated[Fate, typer.Argument(help="What became of it.")],
+    reason: Why = "",
+    wait: Wait = 10.0,
+) -> None:
+    """Say what became of an action that was given to a worker and never heard of again."""
+    _order(run, wait, "answer", action=action, fate=fate.value, reason=reason)
+
+
 def change(
     run: Run,
     changes: Annotated[
@@ -132,8 +144,8 @@ def _order(run: str, wait_s: float, verb: str, **said: Any) -> None:
     if found is None:
         typer.echo("no answer yet; the order stays until the campaign heeds it")
         raise typer.Exit(NO_ANSWER)
-    accepted, answer = found
-    typer.echo(answer if accepted else f"refused: {answer}")
+    accepted, text = found
+    typer.echo(text if accepted else f"refused: {text}")
     if not accepted:
         raise typer.Exit(REFUSED)
 

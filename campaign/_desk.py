@@ -16,6 +16,7 @@ from ..agents import Runtime
 from ..workflow import (
     Abort,
     Alerted,
+    Answer,
     Approve,
     Awaiting,
     Change,
@@ -25,6 +26,7 @@ from ..workflow import (
     Decision,
     Deny,
     Event,
+    Fate,
     Issued,
     Message,
     ProbewiseError,
@@ -59,6 +61,8 @@ class Desk:
         Where orders come from.
     state, runtime, clock, record
         The loop's.
+    answered
+        What follows from an answer about an action: its id, its fate, who says so, and a note.
     """
 
     def __init__(
@@ -69,9 +73,11 @@ class Desk:
         runtime: Runtime,
         clock: Clock,
         record: Record,
+        answered: Callable[[str, Fate, str, str], Sequence[Event]],
     ) -> None:
         self._spec, self._inbox, self._state = spec, inbox, state
         self._runtime, self._clock, self._record = runtime, clock, record
+        self._answered = answered
         self._last_beat_s = float("-inf")
 
     def heed(self) -> Generator[Event, None, bool]:
@@ -133,6 +139,11 @@ class Desk:
                 named = self._named(ids)
                 events = [self._refused(w, who, reason or "denied") for w in named]
                 return f"denied: {', '.join(w.action.id for w in named)}", events, None
+            case Answer(action=action, fate=fate, reason=reason):
+                if action not in state.questions:
+                    known = ", ".join(state.questions) or "none"
+                    raise _NotNow(f"{action}: nobody asks what became of it (asked: {known})")
+                return f"{action}: {fate.value}", self._answered(action, fate, who, reason), None
             case Stop() | Abort():
                 waiting = list(state.awaiting.values())
                 events = [self._refused(w, who, "the campaign is to end") for w in waiting]

@@ -108,7 +108,15 @@ class Loop:
         self._taken_in = 0
         self._made: tuple[int, Decision] | None = None
         self.reconciler = Reconciler(state, runtime, clock, self._record, spec.answer_within_h)
-        self._desk = Desk(spec, inbox or MemoryInbox(), state, runtime, clock, self._record)
+        self._desk = Desk(
+            spec,
+            inbox or MemoryInbox(),
+            state,
+            runtime,
+            clock,
+            self._record,
+            self.reconciler.answered,
+        )
 
     def events(self) -> Iterator[Event]:
         """Run, and yield each event after it is safe and taken in."""
@@ -118,7 +126,7 @@ class Loop:
                 yield from self._abort(self.state.aborting)
                 continue
             if self.state.questions:
-                yield from self.reconciler.take_answers()
+                yield from self.reconciler.end_questions()
             if self.state.paused is not None and self.state.stopping is None:
                 yield from self._rest()
                 continue
@@ -272,7 +280,7 @@ class Loop:
         while not (found := self._next_results()):
             before = len(self.state.questions)
             if before:
-                yield from self.reconciler.take_answers()
+                yield from self.reconciler.end_questions()
             if (yield from self._desk.heed()) or len(self.state.questions) != before:
                 return
         yield from self._take_in(found)

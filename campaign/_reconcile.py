@@ -12,9 +12,7 @@
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from typing import final
 
 from ..agents import Finding, Runtime
@@ -52,16 +50,6 @@ _NOTES = {
 }
 
 
-@dataclass(frozen=True)
-class Answer:
-    """What a human says became of an action, for :attr:`Reconciler.answers`."""
-
-    action_id: str
-    fate: Fate
-    by: str
-    note: str = ""
-
-
 @final
 class Reconciler:
     """Finds out what became of actions of which nobody has heard again.
@@ -88,8 +76,6 @@ class Reconciler:
         self._record, self._patience_h = record, patience_h
         self._found: list[Observation] = []
         self._inquired: set[str] = set()
-        self.answers: deque[Answer] = deque()
-        """Answers to :attr:`State.questions`; may be appended to from another thread."""
 
     def is_lost(self, observation: Observation) -> bool:
         """Whether its worker died over it, and nobody was asked yet whether it was done."""
@@ -136,29 +122,19 @@ class Reconciler:
         observation = concluded(issued, step, finding.fate, hour)
         yield from self._record(Observed(hour=hour, observation=observation))
 
-    def take_answers(self) -> Iterator[Event]:
-        """Answers of humans to open questions; a question whose time is over answers itself."""
-        while self.answers:
-            answer = self.answers.popleft()
-            if answer.action_id in self._state.questions:
-                yield from self._answered(answer)
+    def end_questions(self) -> Iterator[Event]:
+        """A question whose time is over is answered with ignorance."""
         now = self._clock.now_h()
         for question in [q for q in self._state.questions.values() if q.until_h <= now]:
-            silent = Answer(question.action_id, Fate.UNKNOWN, "nobody", "no answer in time")
-            yield from self._answered(silent)
+            silent = self.answered(question.action_id, Fate.UNKNOWN, "nobody", "no answer in time")
+            yield from self._record(*silent)
 
-    def _answered(self, answer: Answer) -> Iterator[Event]:
-        issued, hour = self._state.running[answer.action_id], self._hour()
+    def answered(self, action_id: str, fate: Fate, by: str, note: str = "") -> tuple[Event, Event]:
+        """The answer to an open question, and the observation that it comes to."""
+        issued, hour = self._state.running[action_id], self._hour()
         step = self._state.workflow.step(issued.action.step)
-        said = Answered(
-            hour=hour,
-            action_id=answer.action_id,
-            fate=answer.fate,
-            by=answer.by,
-            note=answer.note,
-        )
-        observation = concluded(issued, step, answer.fate, hour)
-        yield from self._record(said, Observed(hour=hour, observation=observation))
+        said = Answered(hour=hour, action_id=action_id, fate=fate, by=by, note=note)
+        return said, Observed(hour=hour, observation=concluded(issued, step, fate, hour))
 
     def _hour(self) -> float:
         return max(self._clock.now_h(), self._state.now_h)

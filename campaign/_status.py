@@ -25,6 +25,8 @@ def condition(state: State) -> str:
         return state.paused if state.secured else f"{state.paused} (what runs may end)"
     if state.awaiting and not state.at_work:
         return "waiting for approval"
+    if state.questions and state.at_work.keys() <= state.questions.keys():
+        return "waiting for an answer"
     return "running"
 
 
@@ -58,6 +60,10 @@ def status_of(
                 "at_timeout": state.autonomy.at_timeout,
             }
             for k, w in state.awaiting.items()
+        ],
+        "questions": [
+            {**_job(state.running[k]), "question": q.question, "until_h": q.until_h}
+            for k, q in state.questions.items()
         ],
         "alerts": state.alerts,
         "agents": {name: h.model_dump(mode="json") for name, h in (health or {}).items()},

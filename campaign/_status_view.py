@@ -23,6 +23,8 @@ def status_view(status: Mapping[str, Any]) -> RenderableType:
     parts: list[RenderableType] = [_head(status)]
     if status["awaiting"]:
         parts.append(_awaiting(status))
+    if status["questions"]:
+        parts.append(_questions(status))
     if status["at_work"]:
         parts.append(_at_work(status))
     if status["agents"]:
@@ -84,6 +86,13 @@ def _awaiting(status: Mapping[str, Any]) -> Table:
         price = f"{amount(job['most_credits'])} credits, {hours_text(job['most_hours'])}"
         until = f"{job['deadline']}, then {job['at_timeout']}"
         table.add_row(job["action"], job["step"], job["target"], price, job["reason"], until)
+    return table
+
+
+def _questions(status: Mapping[str, Any]) -> Table:
+    table = _table("Waiting for an answer", "action", "question", "until")
+    for job in status["questions"]:
+        table.add_row(job["action"], job["question"], hours_text(job["until_h"]))
     return table
 
 

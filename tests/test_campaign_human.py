@@ -546,6 +546,9 @@ def test_whatever_people_say_the_journal_tells_all(said: list[tuple[int, Order]]
         limit = state.budget.credits
         assert limit is not None and state.spent_credits + state.committed_credits <= limit + 1e-6
         assert state.awaiting.keys() <= state.running.keys()
+        for worker, load in state.load.items():
+            assert load == sum(i.worker == worker for i in state.running.values())
+        assert state.open == {k: s for k, s in state.sessions.items() if s.is_open}
         assert count < 2000
     assert not campaign.state.running and campaign.state.stopped is not None
     assert campaign.state.samples_begun == sum(e.commitment.samples for e in of(campaign, Issued))

@@ -3,19 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
+from rich.console import Console
 from support_campaigns import BEST, kinds, raw_spec, registered, spec_of
+from typer.testing import CliRunner
 
 from probewise.agents import Finding, Health
 from probewise.campaign import Campaign
+from probewise.campaign._alerts import alerts_after
+from probewise.campaign._cli import app
+from probewise.campaign._inbox import MemoryInbox, new_message
 from probewise.campaign._loop import Loop
-from probewise.campaign._reconcile import Answer
+from probewise.campaign._status import status_of
+from probewise.campaign._status_view import status_view
 from probewise.workflow import (
+    Abort,
     Action,
     ActionState,
+    Answer,
+    Commanded,
     Commitment,
+    Continue,
     Decision,
     Event,
     Failure,
@@ -23,9 +34,10 @@ from probewise.workflow import (
     Issued,
     Observation,
     Offer,
+    Order,
+    Pause,
     RealClock,
     Recommendation,
-    SpecError,
     State,
     Step,
     Target,
@@ -119,18 +131,24 @@ class Taken:
         raw = raw_spec(budget={"credits": 40}, answer_within_h=patience_h)
         step = dict(raw["workflow"]["steps"][1]) | {"repeat": repeat}
         raw["workflow"] = raw["workflow"] | {"steps": [raw["workflow"]["steps"][0], step]}
-        spec = spec_of(raw)
-        self.state = spec.initial_state({"look": ("eye",), "test": ("rig",)})
+        self.spec = spec_of(raw)
+        self.state = self.spec.initial_state({"look": ("eye",), "test": ("rig",)})
         self.runtime = Asked(finding, lost=live)
         policy = Once(acts=live)
         clock = RealClock(1.0) if real else VirtualClock(1.0)
         self.written: list[Event] = []
-        self.loop = Loop(self.state, policy, self.runtime, clock, self._write, spec)
+        self.inbox = MemoryInbox()
+        self.loop = Loop(
+            self.state, policy, self.runtime, clock, self._write, self.spec, self.inbox
+        )
         if not live:
             self.state.apply(HELD)
 
     def _write(self, *events: Event) -> None:
         self.written.extend(events)
+
+    def tell(self, order: Order) -> None:
+        self.inbox.send(new_message(order, "Ada"))
 
     def go(self, most: int = 50) -> State:
         for _ in self.loop.reconciler.after_a_crash():
@@ -231,7 +249,7 @@ def test_a_human_is_asked_and_the_action_stays_committed(
         taken.state.committed_credits == 12.0
         and taken.state.free_worker(taken.state.workflow.step("test")) is None
     ), "the instrument is left alone"
-    taken.loop.reconciler.answers.append(Answer("a0", fate, "Ada", "I looked"))
+    taken.tell(Answer(action="a0", fate=fate, reason="I looked"))
     assert taken.go().states["a0"] == state
     assert taken.spent == cost and not taken.state.questions
     (said,) = [e for e in taken.written if e.kind == "answered"]
@@ -255,7 +273,67 @@ def test_a_question_outlives_another_crash() -> None:
     assert taken.runtime.inquiries == 1
 
 
+def test_a_paused_campaign_is_safe_though_a_question_is_open(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("probewise.campaign._loop._POLL_S", 0.0)
+    taken = Taken(finding(Fate.UNKNOWN), real=True)
+    taken.tell(Pause())
+    for event in taken.loop.reconciler.after_a_crash():
+        assert event.kind in {"inquired", "asked"}
+    for event in taken.loop.events():
+        if event.kind == "secured":
+            taken.tell(Answer(action="a0", fate=Fate.NOT_DONE))
+        if event.kind == "answered":
+            assert taken.state.paused is not None, "an answer is taken in while it rests"
+            taken.tell(Continue())
+    shown = kinds(taken.written)
+    assert shown[:7] == [
+        *("inquired", "asked", "commanded", "secured", "commanded", "answered", "observed")
+    ]
+    assert taken.spent == 0.0 and taken.state.stopped is not None
+
+
+def test_an_abort_ends_questions_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("probewise.campaign._loop._POLL_S", 0.0)
+    taken = Taken(finding(Fate.UNKNOWN), real=True)
+    list(taken.loop.reconciler.after_a_crash())
+    taken.tell(Abort(reason="fire"))
+    list(taken.loop.events())
+    assert kinds(taken.written)[2:] == ["commanded", "observed", "secured", "decided", "stopped"]
+    assert not taken.state.questions and not taken.state.running and taken.spent == 12.0
+
+
+def test_the_status_shows_what_is_asked() -> None:
+    taken = Taken(finding(Fate.UNKNOWN), real=True)
+    list(taken.loop.reconciler.after_a_crash())
+    status = status_of(taken.spec, taken.state)
+    assert status["condition"] == "waiting for an answer"
+    (question,) = status["questions"]
+    assert question["action"] == "a0" and "What became of it?" in question["question"]
+    console = Console(record=True, width=200)
+    console.print(status_view({**status, "process": None}))
+    assert "What became of it?" in console.export_text()
+    (alert,) = alerts_after(taken.state, taken.written[-1])
+    assert alert.about == "question/a0"
+
+
+def test_the_command_line_gives_an_answer(tmp_path: Path) -> None:
+    given = ["answer", str(tmp_path / "run"), "a0", "not_done", "--reason", "shut", "--wait", "0"]
+    campaign = Campaign(spec_of(raw_spec()), out=tmp_path / "run")
+    for event in campaign:
+        if event.kind == "started":
+            found = CliRunner().invoke(app, given)
+            assert found.exit_code == 3 and "no answer yet" in found.output
+    (told,) = [e for e in campaign.seen if isinstance(e, Commanded)]
+    assert told.message.order == Answer(action="a0", fate=Fate.NOT_DONE, reason="shut")
+    assert not told.accepted
+
+
 def test_nobody_answers_what_nobody_asked() -> None:
     campaign = Campaign(spec_of(raw_spec()))
-    with pytest.raises(SpecError, match="no open question"):
-        campaign.answer("a0", Fate.DONE, "Ada")
+    said = campaign.order(Answer(action="a0", fate=Fate.DONE), "Ada")
+    campaign.run()
+    (told,) = [e for e in campaign.seen if isinstance(e, Commanded)]
+    assert told.message.id == said and not told.accepted and "nobody asks" in told.answer
+    assert not any(e.kind == "answered" for e in campaign.seen)

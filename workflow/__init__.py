@@ -52,6 +52,7 @@ from ._model import Name, Record
 from ._observation import Estimate, Failure, Grid, Observation, Quality, Table
 from ._orders import (
     Abort,
+    Answer,
     Approve,
     Change,
     Continue,
@@ -95,6 +96,7 @@ __all__ = [
     "Alerted",
     "Alternative",
     "Amount",
+    "Answer",
     "Answered",
     "Approve",
     "Array",

@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, Field, JsonValue
 
 from ._autonomy import Autonomy
+from ._fate import Fate
 from ._goal import Budget, Goal
 from ._model import Name, Record
 
@@ -64,6 +65,15 @@ class Deny(Record):
     reason: Reason = ""
 
 
+class Answer(Record):
+    """Say what became of an action that the campaign asks about (:attr:`State.questions`)."""
+
+    verb: Literal["answer"] = "answer"
+    action: Annotated[str, Field(max_length=200), AfterValidator(_printable)]
+    fate: Fate
+    reason: Reason = ""
+
+
 class Set(Record):
     """Change goal, budget, policy or autonomy from the next decision on.
 
@@ -76,7 +86,7 @@ class Set(Record):
 
 
 Order = Annotated[
-    Pause | Continue | Stop | Abort | Approve | Deny | Set, Field(discriminator="verb")
+    Pause | Continue | Stop | Abort | Approve | Deny | Answer | Set, Field(discriminator="verb")
 ]
 
 
