@@ -95,11 +95,12 @@ class Journal:
             raise _damaged(self.path, "no such file")
         if exists and self.path.stat().st_size == 0:
             raise _damaged(self.path, "an empty file")
+        if not exists:
+            with self._mended():
+                self._make()
         self._db = self._connect(read_only, busy_timeout_s)
         try:
             with self._mended():
-                if not exists:
-                    self._begin()
                 self._check()
                 self._db.execute("PRAGMA synchronous = FULL")
         except BaseException:
@@ -108,7 +109,7 @@ class Journal:
 
     def _connect(self, read_only: bool, timeout_s: float) -> sqlite3.Connection:
         location = self.path.as_uri()
-        modes = ["mode=ro"] if read_only else ["mode=rwc"]
+        modes = ["mode=ro"] if read_only else ["mode=rw"]
         if read_only and not self.path.with_name(self.path.name + "-wal").exists():
             modes.append("mode=ro&immutable=1")  # a closed journal on a medium without write access
         for mode in modes:
@@ -133,10 +134,16 @@ class Journal:
                 return db
         raise _damaged(self.path, "a file that cannot be opened")
 
-    def _begin(self) -> None:
-        self._db.execute("PRAGMA journal_mode = WAL")
-        self._db.executescript(_SCHEMA)
-        self._db.execute("INSERT INTO meta VALUES ('run_id', ?)", (uuid.uuid4().hex,))
+    def _make(self) -> None:
+        """Put a journal without events there, whole: a process that is killed leaves none."""
+        whole = self.path.with_name(self.path.name + ".new")
+        for end in ("", "-journal", "-wal", "-shm"):
+            whole.with_name(whole.name + end).unlink(missing_ok=True)
+        with contextlib.closing(sqlite3.connect(whole, isolation_level=None)) as db:
+            db.executescript(_SCHEMA)
+            db.execute("INSERT INTO meta VALUES ('run_id', ?)", (uuid.uuid4().hex,))
+            db.execute("PRAGMA journal_mode = WAL")
+        whole.replace(self.path)
         folder = os.open(self.path.parent, os.O_RDONLY)
         try:
             os.fsync(folder)

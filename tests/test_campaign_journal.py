@@ -204,3 +204,20 @@ def test_an_interrupted_story_replays(path: Path) -> None:
     with Journal(filled(path, story.events)) as journal:
         state = replay(Story().state, journal.events())
     assert list(state.running) == [action.id]
+
+
+def test_a_process_killed_while_it_makes_a_journal_leaves_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "journal.sqlite"
+
+    def killed(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(Path, "replace", killed)
+        Journal(path)
+    assert not path.exists() and any(tmp_path.iterdir())
+    with Journal(path) as journal:
+        assert journal.run_id and journal.head.seq == 0
+    assert [p.name for p in tmp_path.iterdir()] == ["journal.sqlite"]
