@@ -33,7 +33,7 @@ _START = 3
 _LOOKED_AT = 400
 _NOTHING = 1e-9
 _DOUBT_EVERY = 3
-_STALE = 0.01
+_STALE = 0.005
 """A share of the goal's scale that the rest of the budget must promise to gain."""
 _WARY = 2.0
 """How many times larger standard deviations are where the belief is doubted."""
