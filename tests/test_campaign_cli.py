@@ -195,7 +195,8 @@ def test_compare_shows_a_table_and_keeps_records(
     assert "credits to 95 %" in shown and "100%" in shown
     assert "fixed, seed 0: gain 0.990 for 14 credits, 3 h" in shown
     run("compare", spec, "--seeds", "0")
-    assert asked[-1][0] == ["planner", "fixed", "random", "single-source"]
+    others = ["fixed", "random", "single-source", "cheap-first", "cost-blind"]
+    assert asked[-1][0] == ["planner", *others], "all that are quickly asked"
 
 
 BAD = {
