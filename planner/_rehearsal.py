@@ -193,16 +193,20 @@ def branched(state: State) -> State:
         for place, s in state.inventory.places.items()
     }
     samples = {k: replace(s) for k, s in state.inventory.samples.items()}
+    sessions = {k: replace(s) for k, s in state.sessions.items()}
     return replace(
         state,
         actions=dict(state.actions),
         states=dict(state.states),
         running=dict(state.running),
+        load=dict(state.load),
+        questions=dict(state.questions),
         awaiting={},
         refused=dict(state.refused),
         observations=list(state.observations),
         inventory=Inventory(samples, places, state.inventory.count),
-        sessions={k: replace(s) for k, s in state.sessions.items()},
+        sessions=sessions,
+        open={k: sessions[k] for k in state.open},
     )
 
 
