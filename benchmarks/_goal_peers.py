@@ -25,7 +25,7 @@ torch.set_default_dtype(torch.float64)
 
 def start(dim: int, seed: int) -> Array:
     """2 (dim + 1) scrambled Sobol points, as BoTorch's tutorials begin."""
-    return qmc.Sobol(dim, seed=seed).random(2 * (dim + 1))
+    return qmc.Sobol(dim, seed=seed).random(2 * (dim + 1))  # pyright: ignore
 
 
 def fitted(x: Array, y: Array, noise: float = 0.0) -> ModelListGP:
@@ -47,7 +47,7 @@ def fitted(x: Array, y: Array, noise: float = 0.0) -> ModelListGP:
 def believed(model: ModelListGP, x: Array) -> tuple[Array, Array]:
     """Means and standard deviations (n, m)."""
     with torch.no_grad():
-        found = [m.posterior(torch.tensor(x)) for m in model.models]
+        found = [m.posterior(torch.tensor(x)) for m in model.models]  # pyright: ignore
         mean = torch.cat([p.mean for p in found], dim=-1).numpy()
         std = torch.cat([p.variance for p in found], dim=-1).clamp_min(0).sqrt().numpy()
     return mean, std
@@ -80,15 +80,15 @@ def next_for_hypervolume(x: Array, y: Array, reference: Array, seed: int) -> Arr
 def next_for_variance(x: Array, y: Array, seed: int) -> Array:
     """qNegIntegratedPosteriorVariance (Seo et al. 2000; Gramacy & Lee 2009)."""
     model = fitted(x, y).models[0]
-    places = torch.tensor(qmc.Sobol(x.shape[1], seed=seed + 7).random(512))
-    return _best(qNegIntegratedPosteriorVariance(model, mc_points=places), x.shape[1], seed)
+    places = torch.tensor(qmc.Sobol(x.shape[1], seed=seed + 7).random(512))  # pyright: ignore
+    return _best(qNegIntegratedPosteriorVariance(model, mc_points=places), x.shape[1], seed)  # pyright: ignore
 
 
 def next_for_region(x: Array, y: Array, limits: Any, seed: int) -> Array:
     """Straddle (Bryan et al. 2005): 1.96 std - |mean - limit|, the largest over limits, each in
     units of the spread of its data, on 4,096 candidates.
     """
-    places = qmc.Sobol(x.shape[1], seed=seed + 11).random(4096)
+    places = qmc.Sobol(x.shape[1], seed=seed + 11).random(4096)  # pyright: ignore
     mean, std = believed(fitted(x, y), places)
     level = np.array([low if low is not None else high for low, high in limits])
     score = (1.96 * std - np.abs(mean - level)) / np.maximum(y.std(0), 1e-12)
@@ -100,7 +100,7 @@ def next_drifting(x: Array, hours: Array, y: Array, noise: float, now: float, se
     likelihood over a grid, upper bound 0.8 ln(4 t) as in their experiments.
     """
     dim = x.shape[1]
-    places = qmc.Sobol(dim, seed=seed).random(1024)
+    places = qmc.Sobol(dim, seed=seed).random(1024)  # pyright: ignore
     best: tuple[float, Any] = (-np.inf, None)
     mean, spread = 0.3, 0.6
     z = (y - mean) / spread
