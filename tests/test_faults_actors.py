@@ -100,7 +100,15 @@ def test_hung_actor(hung: tuple[Told, Path], agent: str, step: str, kind: str) -
     """Given up after its time, and its process killed."""
     expect(*hung, step, kind)
     processes = psutil.Process().children(recursive=True)
-    assert not [p for p in processes if p.status() == psutil.STATUS_STOPPED]
+    assert not [p for p in processes if _is_stopped(p)]
+
+
+def _is_stopped(process: psutil.Process) -> bool:
+    """Whether a process is there and stopped; one may end while it is asked."""
+    try:
+        return process.status() == psutil.STATUS_STOPPED
+    except psutil.NoSuchProcess:
+        return False
 
 
 def test_instrument_killed_between_two_actions(tmp_path: Path) -> None:
