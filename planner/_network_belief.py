@@ -16,10 +16,17 @@ from numpy.typing import NDArray
 from ..workflow import Action, Estimate, State, Workflow
 from ._network_fit import Fit, fit_group
 from ._network_graph import Learned, Network
-from ._network_kernel import LevelKernel, Levels, Matrix, Vector
+from ._network_kernel import Levels, Matrix, Vector
 from ._network_process import GroupProcess
 
 Key = bytes
+
+_GRID = 1e9
+_NOISE_FLOOR = 1e-10
+_FITTED = 400
+"""So many data at most decide on hyperparameters."""
+_EXACT = 1e-3
+"""A noise below this share of a quantity's scale counts as none."""
 
 
 @final
@@ -31,18 +38,15 @@ class Memory:
         self.processes: dict[int, tuple[Fit, GroupProcess]] = {}
 
 
-_GRID = 1e9
-_NOISE_FLOOR = 1e-10
-_FITTED = 400
-"""So many data at most decide on hyperparameters."""
-_EXACT = 1e-3
-"""A noise below this share of a quantity's scale counts as none."""
-
-
 def keys_of(x: Matrix, columns: tuple[int, ...]) -> list[Key]:
     """What tells designs (n, dim) apart in some columns."""
     rows = np.ascontiguousarray(np.rint(x[:, columns] * _GRID).astype(np.int64))
     return [row.tobytes() for row in rows]
+
+
+def whole_keys(x: Matrix) -> list[Key]:
+    """What tells designs (n, dim) apart in all columns."""
+    return keys_of(x, tuple(range(x.shape[1])))
 
 
 def set_inputs(action: Action, workflow: Workflow) -> dict[str, float]:
@@ -108,12 +112,11 @@ class NetworkBelief:
     def _read(self, state: State) -> None:
         space = state.workflow.space
         names = {n.quantity for n in self.network.learned}
-        everything = tuple(range(space.dim))
         good = [o for o in state.observations if o.failure is None]
         actions = [state.actions[o.action_id] for o in good]
         on_design = [i for i, a in enumerate(actions) if a.target.design]
         x = space.encode([actions[i].target.design for i in on_design])
-        whole = keys_of(x, everything)
+        whole = whole_keys(x)
         columns = {n.quantity: keys_of(x, n.columns) for n in self.network.learned}
         for row, i in enumerate(on_design):
             given = set_inputs(actions[i], state.workflow)
@@ -218,21 +221,14 @@ class NetworkBelief:
             y.append(self.standard(quantity, np.array(table.y)))
             noise.append(np.maximum(np.array(table.noise) / scale**2, _NOISE_FLOOR))
             order += [(row, level) for row in table.rows]
-        width = self._width(number, x)
         if not order:
-            empty = np.zeros((0, len(width)))
-            fit = fit_group(empty, np.zeros(0, int), np.zeros(0), np.zeros(0), width, len(chain))
-            none = np.zeros(0)
-            self.fits.append(fit)
-            self.groups.append(
-                GroupProcess(fit.kernel, empty, np.zeros(0, int), none, none, fit.roughness)
-            )
+            self._add_prior(number, chain)
             return
         rank = np.array(sorted(range(len(order)), key=lambda i: order[i]))
         levels = np.array([level for _, level in order])[rank]
         inputs, values = np.concatenate(x)[rank], np.concatenate(y)[rank]
         variances = np.concatenate(noise)[rank]
-        fit = self._fit(memory, number, inputs, levels, values, variances, width, len(chain))
+        fit = self._fit(memory, number, inputs, levels, values, variances)
         self.fits.append(fit)
         earlier = memory.processes.get(number)
         if earlier is not None and earlier[0] is fit:
@@ -255,8 +251,6 @@ class NetworkBelief:
         levels: Levels,
         y: Vector,
         noise: Vector,
-        width: Vector,
-        count: int,
     ) -> Fit:
         """The scheduled fit, on a few hundred of the data at most."""
         due = due_fit(len(y))
@@ -268,18 +262,25 @@ class NetworkBelief:
         given = (x[rows], levels[rows], y[rows], noise[rows])
         key = (number, b"".join(a.tobytes() for a in given))
         if key not in memory.fits:
-            memory.fits[key] = fit_group(*given, width, count)
+            width = self._width(number, x)
+            memory.fits[key] = fit_group(*given, width, len(self.network.groups[number]))
         return memory.fits[key]
 
-    def _width(self, number: int, x: list[Matrix]) -> Vector:
-        """Spans of a group's inputs: one for a control, what was seen for a parent."""
-        node = self.network.learn(self.network.groups[number][0])
-        width = np.ones(len(node.controls) + len(node.parents))
-        if x:
-            seen = np.ptp(np.concatenate(x), axis=0)
-            width[len(node.controls) :] = np.maximum(seen[len(node.controls) :], 1.0)
-        else:
-            width[len(node.controls) :] = 3.0
+    def _add_prior(self, number: int, chain: tuple[str, ...]) -> None:
+        """A group of which nothing is measured."""
+        node = self.network.learn(chain[0])
+        x = np.zeros((0, len(node.controls) + len(node.parents)))
+        levels, none = np.zeros(0, dtype=np.int64), np.zeros(0)
+        fit = fit_group(x, levels, none, none, self._width(number, x), len(chain))
+        self.fits.append(fit)
+        self.groups.append(GroupProcess(fit.kernel, x, levels, none, none, fit.roughness))
+
+    def _width(self, number: int, x: Matrix) -> Vector:
+        """Spans of a group's inputs (n, d): one for a control, what was seen for a parent."""
+        controls = len(self.network.learn(self.network.groups[number][0]).controls)
+        width = np.ones(x.shape[1])
+        parents = x[:, controls:]
+        width[controls:] = np.maximum(np.ptp(parents, axis=0), 1.0) if len(x) else 3.0
         return width
 
     def _parent_values(self, parent: str, x: Matrix) -> Vector:
@@ -315,7 +316,7 @@ class NetworkBelief:
         issued = [i for i in self.state.running.values() if i.action.target.design]
         for item in issued:
             x = space.encode([item.action.target.design])
-            key = keys_of(x, tuple(range(space.dim)))[0]
+            key = whole_keys(x)[0]
             self.running.setdefault(item.action.step, set()).add(key)
             produced = {p.name for p in self.network.workflow.step(item.action.step).produces}
             given = set_inputs(item.action, self.network.workflow)
@@ -362,19 +363,22 @@ class NetworkBelief:
         """
         if all(f.doubt > 0.9 for f in self.fits):
             return None
-        other = object.__new__(NetworkBelief)
-        other.__dict__.update({k: v for k, v in self.__dict__.items() if k != "floor"})
-        other.groups = [
-            GroupProcess(_shorter(f), g.x, g.levels, g.y, g.noise, g.nugget)
-            for f, g in zip(self.fits, self.groups, strict=True)
-        ]
-        return other
+        return self.with_groups(
+            [
+                GroupProcess(f.kernel.shorter(f.doubt), g.x, g.levels, g.y, g.noise, g.nugget)
+                for f, g in zip(self.fits, self.groups, strict=True)
+            ]
+        )
 
     def inflated(self, factor: float) -> NetworkBelief:
         """The same belief with all standard deviations times ``factor``."""
+        return self.with_groups([g.inflated(factor) for g in self.groups])
+
+    def with_groups(self, groups: list[GroupProcess]) -> NetworkBelief:
+        """The same belief with other processes."""
         other = object.__new__(NetworkBelief)
-        other.__dict__.update({k: v for k, v in self.__dict__.items() if k != "floor"})
-        other.groups = [g.inflated(factor) for g in self.groups]
+        other.__dict__.update(self.__dict__)
+        other.groups = groups
         return other
 
     # -- what is known at points ------------------------------------------------------------------
@@ -394,14 +398,9 @@ class NetworkBelief:
 
     def begun(self, x: Matrix) -> NDArray[np.int64]:
         """Rows of unit designs (n, dim) at which something was measured, the last few hundred."""
-        everything = tuple(range(x.shape[1]))
-        seen = set(keys_of(self._designs[-256:], everything))
-        return np.array([i for i, k in enumerate(keys_of(x, everything)) if k in seen], dtype=int)
+        seen = set(whole_keys(self._designs[-256:]))
+        return np.array([i for i, k in enumerate(whole_keys(x)) if k in seen], dtype=int)
 
     def measured_designs(self) -> NDArray[np.float64]:
         """Unit designs (n, dim) of all that was measured, repeated where it was so."""
         return self._designs
-
-
-def _shorter(fit: Fit) -> LevelKernel:
-    return fit.kernel.shorter(fit.doubt)

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..workflow import Step
-from ._network_belief import NetworkBelief, keys_of
+from ._network_belief import NetworkBelief, keys_of, whole_keys
 from ._network_kernel import Matrix, Vector
 from ._prices import Price, Prices
 
@@ -31,16 +31,23 @@ class Leg:
         Index of the step to start with (N,), into :attr:`Chains.steps`.
     now, later
         Price in credits (N,) of the steps up to the quantity, and of all open ones after it.
-    credits, hours
-        Expected credits and hours (N,) of all open steps to the end.
+    own
+        Expected credits and hours (N, 2) of the steps up to the quantity.
+    whole
+        Expected credits and hours (N, 2) of all open steps to the end.
     """
 
     ready: Mask
     first: NDArray[np.int64]
     now: Vector
     later: Vector
-    credits: Vector
-    hours: Vector
+    own: Matrix
+    whole: Matrix
+
+    def price(self, row: int, whole: bool) -> Price:
+        """Expected price of the steps up to the quantity at a point, or of the whole chain."""
+        credits, hours = (self.whole if whole else self.own)[row]
+        return Price(float(credits), float(hours))
 
 
 @final
@@ -77,8 +84,7 @@ class Chains:
 
     def _look(self, x: Matrix, known: dict[str, Vector]) -> tuple[Mask, Mask]:
         """Steps (N, steps) that are not done, and that run, at each point."""
-        everything = tuple(range(x.shape[1]))
-        whole = keys_of(x, everything)
+        whole = whole_keys(x)
         is_open = np.zeros((len(x), len(self.steps)), dtype=bool)
         is_busy = np.zeros_like(is_open)
         for i, step in enumerate(self.steps):
@@ -90,7 +96,7 @@ class Chains:
             else:
                 done = self._belief.done.get(step.name, set())
                 is_open[:, i] = [key not in done for key in whole]
-                columns = everything
+                columns = tuple(range(x.shape[1]))
             running = self._belief.running.get(step.name)
             if running:
                 at = np.array([np.frombuffer(k, dtype=np.int64)[list(columns)] for k in running])
@@ -128,14 +134,14 @@ class Chains:
         rest &= ~mine
         first = mine.argmax(1)
         costs = np.array([p.at(self._rate) for p in self._each])
-        everything = (mine | rest).astype(np.float64)
+        prices = np.array([(p.credits, p.hours) for p in self._each])
         return Leg(
             ready,
             first,
             mine @ costs + self._waits[first],
             rest @ costs,
-            everything @ np.array([p.credits for p in self._each]),
-            everything @ np.array([p.hours for p in self._each]),
+            mine.astype(np.float64) @ prices,
+            (mine | rest).astype(np.float64) @ prices,
         )
 
     def settable(self, quantity: str) -> tuple[Mask, float]:
@@ -153,15 +159,3 @@ class Chains:
     def alone(self, quantity: str) -> Price:
         """Expected price of the one step that gives a quantity."""
         return self._each[self._place[self._network.learn(quantity).step.name]]
-
-    def price(self, quantity: str, row: int, whole: bool) -> Price:
-        """Expected price of the steps up to a quantity at a point, or of the whole chain."""
-        leg = self.leg(quantity, again=True)
-        if whole:
-            return Price(float(leg.credits[row]), float(leg.hours[row]))
-        step = self._place[self._network.learn(quantity).step.name]
-        total = self._each[step]
-        for i in np.flatnonzero(self._needs[step]):
-            if self._open[row, i]:
-                total = total + self._each[i]
-        return total

@@ -2,9 +2,9 @@
 
 *Knowledge gradient of partial evaluations* (Buathong et al. 2024, without its sampling): the end at
 x is a function g of one uncertain number, the quantity that would be measured, which is normal.
-*Knowledge gradient of partial evaluations* (Buathong et al. 2024, without sampling): the end at
-the end after an outcome t: sum of a_j rho^j h_j(t), where rho is the correlation of the quantity at
-x with the measurement. The gain is the rise of its maximum over x, averaged over t.
+With g = sum of a_j h_j in normalized Hermite polynomials, Mehler's formula gives what is believed
+of the end after an outcome t: sum of a_j rho^j h_j(t), where rho is the correlation of the
+quantity at x with the measurement. The gain is the rise of its maximum over x, averaged over t.
 
 *Chain index with giving up*: the reservation price (Weitzman 1979; Kleinberg, Waggoner & Weyl 2016)
 of a chain of steps that may be left after its next outcome. It is the rate at which the

@@ -10,10 +10,10 @@ from numpy.typing import NDArray
 
 from ..workflow import Step
 from ._network_belief import NetworkBelief
-from ._network_chains import Chains
+from ._network_chains import Chains, Leg
 from ._network_gains import Gains
 from ._network_kernel import Matrix, Vector
-from ._network_pool import Pool, best_of, joined, screen, spread_rows
+from ._network_pool import Pool, allowed, best_of, joined, screen, spread_rows
 from ._prices import Price, Prices
 
 _PROBES = 96
@@ -71,6 +71,7 @@ class _Round:
         self.chains = Chains(belief, prices, pool.x, pool.known)
         self.gains = Gains(belief, pool.x, pool.known, seed % 2**31)
         self.found: dict[tuple[str, bool], tuple[Vector, Vector, Vector]] = {}
+        self.legs: dict[str, Leg] = {}
         self.set_free: dict[str, tuple[Vector, Vector, float]] = {}
         for node in belief.network.learned:
             again = not belief.exact(node.quantity)
@@ -80,7 +81,8 @@ class _Round:
                 self._set_step(node.quantity, blank, cost)
             if not leg.ready.any():
                 continue
-            affordable = self._affordable(leg.credits, leg.hours) & leg.ready
+            self.legs[node.quantity] = leg
+            affordable = self._affordable(*leg.whole.T) & leg.ready
             if estimates != "gain" and self._fresh(node.quantity):
                 rate, gain, price = self.gains.chain(node.quantity, leg)
                 rate = np.where(affordable, rate, 0.0)
@@ -131,7 +133,7 @@ class _Round:
         """The best of ``rows`` for each quantity and estimate."""
         made: list[Proposal] = []
         for (quantity, whole), (rate, gain, price) in self.found.items():
-            leg = self.chains.leg(quantity, not self.belief.exact(quantity))
+            leg = self.legs[quantity]
             top = rows[np.argsort(-rate[rows], kind="stable")[:12]]
             for row in top:
                 if rate[row] <= 0.0 or not np.isfinite(rate[row]):
@@ -144,7 +146,7 @@ class _Round:
                         float(gain[row]),
                         float(price[row]),
                         float(rate[row]),
-                        self.chains.price(quantity, int(row), whole),
+                        leg.price(int(row), whole),
                         whole,
                     )
                 )
@@ -182,5 +184,4 @@ def _near(belief: NetworkBelief, first: _Round, seed: int) -> Matrix:
             blocks.append(copies)
     if not blocks:
         return np.zeros((0, space.dim))
-    near = space.snap(np.concatenate(blocks))
-    return near[space.allows(near)]
+    return allowed(belief, np.concatenate(blocks))

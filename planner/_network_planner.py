@@ -19,10 +19,10 @@ from ..workflow import (
     Workflow,
 )
 from ._build import build_action
-from ._network_belief import Memory, NetworkBelief, keys_of
+from ._network_belief import Memory, NetworkBelief, whole_keys
 from ._network_forward import forward
 from ._network_graph import Learned, Network
-from ._network_kernel import Vector
+from ._network_kernel import Matrix, Vector
 from ._network_options import Proposal, proposals
 from ._network_pool import Pool, joint_sample, make_pool, spread_designs
 from ._options import failed_too_often, refused_before
@@ -144,11 +144,10 @@ class NetworkPlanner:
             for p in found
             if p.value > _NOTHING * scale and (worth is None or p.value * worth >= p.cost)
         ]
-        blocked = unpayable = 0
+        unpayable = 0
         for p in worthwhile[:_LOOKED_AT]:
             target = self._target(p.step, p.x)
             if refused_before(state, p.step, target) or failed_too_often(state, (p.step,), target):
-                blocked += 1
                 continue
             if not self._payable(state, p, target):
                 unpayable += 1
@@ -262,22 +261,20 @@ class NetworkPlanner:
             else fixed[np.linspace(0, len(fixed) - 1, min(16, len(fixed))).astype(int)]
         )
         for x in designs:
-            for node in self._network.learned:
-                decision = self._begin(state, belief, node.quantity, x, wanting)
+            for node in wanting:
+                decision = self._begin(state, belief, node, x)
                 if decision is not None:
                     return decision
         return None
 
     def _begin(
-        self, state: State, belief: NetworkBelief, quantity: str, x: Vector, wanting: list[Learned]
+        self, state: State, belief: NetworkBelief, node: Learned, x: Vector
     ) -> Decision | None:
-        node = self._network.learn(quantity)
-        if node not in wanting:
-            return None
+        """The first open step towards a quantity at a design, if it can be taken now."""
         at = x[None, :]
         target = self._target(node.step, x)
         known = belief.lookup(at)
-        if not np.isnan(known[quantity][0]) or any(
+        if not np.isnan(known[node.quantity][0]) or any(
             q in known and np.isnan(known[q][0]) for q in node.parents
         ):
             return None
@@ -286,7 +283,7 @@ class NetworkPlanner:
         if not chain:
             return None
         step = chain[0]
-        whole = keys_of(at, tuple(range(len(x))))[0]
+        whole = whole_keys(at)[0]
         if any(whole in belief.running.get(s.name, set()) for s in (*chain, node.step)):
             return None
         if refused_before(state, step, target) or failed_too_often(state, chain, target):
@@ -302,13 +299,13 @@ class NetworkPlanner:
             kind="act",
             actions=(action,),
             price_credits=step.cost_credits.expected(),
-            reason=f"{step.name} at {target.label}: to learn the scale of {quantity}, "
+            reason=f"{step.name} at {target.label}: to learn the scale of {node.quantity}, "
             "for which there is no prior",
         )
 
-    def _already(self, belief: NetworkBelief, step: Step, at: object) -> bool:
+    def _already(self, belief: NetworkBelief, step: Step, at: Matrix) -> bool:
         made = [n for n in self._network.learned if n.step.name == step.name]
-        known = belief.lookup(at)  # type: ignore[arg-type]
+        known = belief.lookup(at)
         return bool(made) and not any(np.isnan(known[n.quantity][0]) for n in made)
 
     # -- the answer -------------------------------------------------------------------------------

@@ -59,10 +59,10 @@ def make_pool(belief: NetworkBelief, seed: int) -> Pool:
         return _from_candidates(belief, fixed, seed)
     measured = np.unique(belief.measured_designs(), axis=0)
     blocks = [spread_designs(space, _WIDE, seed), measured, _mixed(belief, measured, rng)]
-    first = screen(belief, _allowed(belief, np.concatenate(blocks)), seed)
+    first = screen(belief, allowed(belief, np.concatenate(blocks)), seed)
     near = _around(belief, first, rng)
-    first = joined(first, screen(belief, _allowed(belief, near), seed, float(first.mean.max())))
-    climbed = _allowed(belief, _climb_all(belief, first, seed))
+    first = joined(first, screen(belief, allowed(belief, near), seed, float(first.mean.max())))
+    climbed = allowed(belief, _climb_all(belief, first, seed))
     reached = screen(belief, climbed, seed, float(first.mean.max()))
     everything = joined(first, reached)
     return best_of(everything, kept(belief) + len(climbed), _begun(belief, everything))
@@ -94,7 +94,7 @@ def spread_designs(space: Space, count: int, seed: int) -> Matrix:
     )
 
 
-def _allowed(belief: NetworkBelief, x: Matrix) -> Matrix:
+def allowed(belief: NetworkBelief, x: Matrix) -> Matrix:
     """Points snapped to values that exist, without those that cannot be made."""
     space = belief.network.workflow.space
     snapped = space.snap(x)

@@ -201,11 +201,6 @@ class GroupProcess:
         right = self.kernel(z, np.full(len(z), level_other), self.x, self.levels) @ self._inverse.T
         return self._inflation**2 * (flat - np.einsum("ij,ij->i", left, right))
 
-    def leave_one_out(self) -> Vector:
-        """Standardized leave-one-out residuals (n,) (Rasmussen & Williams 2006, eq. 5.12)."""
-        precision = np.einsum("ij,ij->j", self._inverse, self._inverse)
-        return self._weights / np.sqrt(precision)
-
 
 def cdist_zero(x: Matrix, z: Matrix) -> Matrix:
     """One where two inputs are the same, else zero."""

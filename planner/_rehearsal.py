@@ -6,7 +6,7 @@ with the same luck, so that their difference is known much better than each of t
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import final
 
@@ -156,11 +156,6 @@ def rehearse(task: RehearsalTask) -> Playthrough:
     )
     played = _Stage(branched(task.state), policy, world, task.contender.label).play()
     return played.model_copy(update={"place": task.place})
-
-
-def rehearse_all(tasks: Iterable[RehearsalTask]) -> Iterator[Playthrough]:
-    """One after the other in this process."""
-    return map(rehearse, tasks)
 
 
 def tasks_for(

@@ -119,10 +119,7 @@ _FREE = np.array([1e-9])
 
 
 def belief_with(found: NetworkBelief, number: int, group: Any) -> NetworkBelief:
-    other = object.__new__(NetworkBelief)
-    other.__dict__.update(found.__dict__)
-    other.groups = [group if i == number else g for i, g in enumerate(found.groups)]
-    return other
+    return found.with_groups([group if i == number else g for i, g in enumerate(found.groups)])
 
 
 def test_a_measured_value_is_worth_nothing_again() -> None:
