@@ -262,7 +262,7 @@ class NetworkBelief:
         given = (x[rows], levels[rows], y[rows], noise[rows])
         key = (number, b"".join(a.tobytes() for a in given))
         if key not in memory.fits:
-            width = self._width(number, x)
+            width = self._width(number, x[:due])
             memory.fits[key] = fit_group(*given, width, len(self.network.groups[number]))
         return memory.fits[key]
 

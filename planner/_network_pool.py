@@ -116,7 +116,8 @@ def _from_candidates(belief: NetworkBelief, fixed: Matrix, seed: int) -> Pool:
         begun = belief.begun(fixed)
         fixed = fixed[np.unique(np.concatenate([best, others, begun]))]
     pool = screen(belief, fixed, seed)
-    return best_of(pool, kept(belief) + 64, rng.permutation(len(fixed))[:64])
+    always = np.concatenate([_begun(belief, pool), rng.permutation(len(fixed))[:64]])
+    return best_of(pool, kept(belief) + 64, always)
 
 
 def _some_candidates(belief: NetworkBelief, fixed: Matrix, rng: np.random.Generator) -> Matrix:

@@ -11,7 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from probewise.planner import NetworkPlanner, NetworkSettings, Planner
+from probewise.planner._network_belief import Memory, NetworkBelief
 from probewise.planner._network_graph import Network, is_network
+from probewise.planner._network_pool import make_pool
 from probewise.workflow import Budget, Explore, Maximize, SpecError, Workflow
 
 AB = [{"name": "a", "low": 0, "high": 1}, {"name": "b", "low": 0, "high": 1}]
@@ -321,3 +323,42 @@ def test_only_a_settable_step_takes_set_inputs() -> None:
         planner.learn("test", {"a": 0.1, "b": 0.2}, {"y2": 0.3}, given={"y1": 0.4})
     with pytest.raises(SpecError, match="settable"):
         flow(MAKE | {"settable": True})
+
+
+def test_who_begins_anew_on_a_state_decides_like_who_came_along() -> None:
+    """What is remembered between decisions saves time and changes nothing."""
+    workflow, goal = flow(MAKE, TEST), Maximize(quantity="y2")
+    planner = Planner(workflow, goal, Budget(credits=400), seed=3)
+    compared = 0
+    for k in range(36):
+        (action,) = planner.suggest()
+        told = truth(action.target.design)
+        step = workflow.step(action.step)
+        planner.ingest(action, {p.name: told[p.name] for p in step.produces})
+        if k >= 20 and k % 3 == 0:
+            along = planner._policy.decide(planner.state)
+            anew = NetworkPlanner(workflow, goal).decide(planner.state)
+            assert along.actions[0].step == anew.actions[0].step
+            assert along.actions[0].target.design == pytest.approx(
+                anew.actions[0].target.design, abs=1e-4
+            )
+            compared += 1
+    assert compared > 4
+
+
+def test_a_candidate_that_was_begun_stays_in_view() -> None:
+    """However unpromising the rest of the list makes it look, it can be finished."""
+    rows = np.random.default_rng(1).random((900, 2)).tolist()
+    space = {"variables": AB, "candidates": rows}
+    planner = Planner(flow(MAKE, TEST, space=space), Maximize(quantity="y2"), Budget(credits=99))
+    for a, b in rows[:6]:
+        design = {"a": a, "b": b}
+        planner.learn("make", design, {"y1": truth(design)["y1"]})
+        planner.learn("test", design, {"y2": truth(design)["y2"]})
+    begun = [{"a": a, "b": b} for a, b in rows[6:16]]
+    for design in begun:
+        planner.learn("make", design, {"y1": truth(design)["y1"]})
+    belief = NetworkBelief(Network(planner.state.workflow, "y2"), planner.state, Memory())
+    pool = make_pool(belief, 0)
+    seen = {tuple(np.round(x, 9)) for x in pool.x}
+    assert {tuple(np.round(list(d.values()), 9)) for d in begun} <= seen
