@@ -7,6 +7,8 @@ from ._belief import Belief
 from ._evidence import belief_from, looked_at, relevant_quantities
 from ._forecast import Forecast, Spread, forecasts
 from ._hierarchy import HierarchicalPlanner
+from ._hole_session import HoleChoice, HoleSession
+from ._holes import Hole, MoveCosts
 from ._leftover import Leftover, left_on_the_table
 from ._make_policy import make_policy, policy_names
 from ._network_planner import NetworkPlanner, NetworkSettings
@@ -38,7 +40,11 @@ __all__ = [
     "FixedWorkflow",
     "Forecast",
     "HierarchicalPlanner",
+    "Hole",
+    "HoleChoice",
+    "HoleSession",
     "Leftover",
+    "MoveCosts",
     "NetworkPlanner",
     "NetworkSettings",
     "Objective",
