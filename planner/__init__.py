@@ -27,7 +27,9 @@ from ._rehearsal import (
     tasks_for,
 )
 from ._rehearsed import Rehearsed
+from ._session_prices import ProbePrices
 from ._settings import PlannerSettings
+from ._structure_property import StructureProperty, Visit
 from ._view import View, make_view, recommend_from
 from ._worlds import Best, Certainty, Objective, Probe, Worlds
 
@@ -56,12 +58,15 @@ __all__ = [
     "Price",
     "Prices",
     "Probe",
+    "ProbePrices",
     "RandomSearch",
     "RehearsalTask",
     "Rehearsed",
     "SingleSource",
     "Spread",
+    "StructureProperty",
     "View",
+    "Visit",
     "Worlds",
     "belief_from",
     "contenders",

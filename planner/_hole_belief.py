@@ -17,7 +17,7 @@ from typing import final
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.linalg import cho_factor, cho_solve
+from scipy.linalg import solve_triangular
 from scipy.stats import t as student
 
 from ._gp import Matrix, Vector
@@ -54,13 +54,13 @@ class HoleBelief:
         return total
 
     def _mixture(self) -> list[tuple[float, Vector, Vector]]:
-        """Weight, mean and standard deviation (n,) of log resolution for every setting."""
-        parts = [self._posterior(*s) for s in product(_SQUARE_STD, _PATCH_STD, _NOISE_STD)]
-        evidence = np.array([p[0] for p in parts])
+        """Weight, mean and standard deviation (n,) of log resolution for every likely setting."""
+        settings = list(product(_SQUARE_STD, _PATCH_STD, _NOISE_STD))
+        evidence = np.array([self._evidence(*s) for s in settings])
         weights = np.exp(evidence - evidence.max())
-        weights = np.where(weights > _LEAST_WEIGHT * weights.max(), weights, 0.0)
-        weights /= weights.sum()
-        return [(float(w), p[1], p[2]) for w, p in zip(weights, parts, strict=True) if w > 0.0]
+        likely = weights > _LEAST_WEIGHT
+        weights /= weights[likely].sum()
+        return [(float(weights[i]), *self._posterior(*settings[i])) for i in np.flatnonzero(likely)]
 
     def _reweighted(self) -> Vector:
         """How much more noise (n,) each measurement has than a usual one (EM for Student's t)."""
@@ -72,22 +72,25 @@ class HoleBelief:
         variance = np.maximum(np.diag(cross - cross @ gain[:, 1:]), 0.0)
         return (_FREEDOM + (error**2 + variance) / noise_std**2) / (_FREEDOM + 1.0)
 
+    def _evidence(self, square_std: float, patch_std: float, noise_std: float) -> float:
+        """Log marginal likelihood of what was measured, up to a constant."""
+        known = self._covariance(self._rows, self._rows, square_std, patch_std)
+        root = np.linalg.cholesky(known + np.diag(noise_std**2 * self._doubt))
+        solved = solve_triangular(root, self._residual, lower=True)
+        return float(-0.5 * solved @ solved - np.log(np.diag(root)).sum())
+
     def _posterior(
         self, square_std: float, patch_std: float, noise_std: float
-    ) -> tuple[float, Vector, Vector]:
-        """Log marginal likelihood, and mean and standard deviation (n,) of a new measurement."""
+    ) -> tuple[Vector, Vector]:
+        """Mean and standard deviation (n,) of the log resolution of a new image."""
         slope = self._z - np.log(6.0)
         prior = _OFFSET_STD**2 + (_SLOPE_STD * slope) ** 2 + square_std**2 + patch_std**2
-        if not len(self._rows):
-            return 0.0, self._z, np.sqrt(prior + noise_std**2)
         cross = self._covariance(slice(None), self._rows, square_std, patch_std)
-        noisy = cross[self._rows] + np.diag(noise_std**2 * self._doubt)
-        factor = cho_factor(noisy, lower=True)
-        weights = cho_solve(factor, self._residual)
-        evidence = -0.5 * self._residual @ weights - np.log(np.diag(factor[0])).sum()
-        explained = np.sum(cross * cho_solve(factor, cross.T).T, axis=1)
-        variance = np.maximum(prior - explained, 0.0) + noise_std**2
-        return float(evidence), self._z + cross @ weights, np.sqrt(variance)
+        root = np.linalg.cholesky(cross[self._rows] + np.diag(noise_std**2 * self._doubt))
+        half = solve_triangular(root, cross.T, lower=True)
+        mean = self._z + half.T @ solve_triangular(root, self._residual, lower=True)
+        variance = np.maximum(prior - np.sum(half**2, axis=0), 0.0) + noise_std**2
+        return mean, np.sqrt(variance)
 
     def _covariance(
         self,

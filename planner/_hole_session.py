@@ -1,4 +1,4 @@
-"""A cryo-EM session: which hole to image next, so that many good ones are found in the time left."""
+"""A cryo-EM session: which hole to image next, so that many good ones are found in time."""
 
 from __future__ import annotations
 
@@ -20,12 +20,13 @@ _SLACK = 1e-9
 class HoleChoice(Record):
     """The next hole, what the way there and its image take, and why it.
 
-    ``probability`` is that of a resolution better than the threshold.
+    ``probability`` is that of a resolution better than the threshold, None from policies that do
+    not ask for it.
     """
 
     hole: str
     minutes: float
-    probability: float
+    probability: float | None
     reason: str
 
 
@@ -113,13 +114,14 @@ class HoleSession:
         left = [i for i in self._left if self._minutes(i) <= self._free + _SLACK]
         if not left:
             return None
-        probability = self.probability()
+        weighed = self.policy in {"planner", "greedy"}
+        probability = self.probability() if weighed else np.zeros(len(self.holes))
         chosen, reason = self._choose(left, probability)
         self._pending = (chosen, self._minutes(chosen))
         return HoleChoice(
             hole=self.holes[chosen].name,
             minutes=self._pending[1],
-            probability=float(probability[chosen]),
+            probability=float(probability[chosen]) if weighed else None,
             reason=reason,
         )
 

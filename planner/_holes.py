@@ -1,4 +1,4 @@
-"""Holes of cryo-EM grids: where each lies in grid, square and patch, and what moves between them take.
+"""Holes of cryo-EM grids: grid, square and patch of each, and what moves between them take.
 
 A patch is what one medium-magnification image shows; its holes are reached by image shift, other
 patches and squares by moving the stage.

@@ -23,7 +23,9 @@ _FIRST_STEPS, _LATER_STEPS = 120, 30
 _LARGEST_TRAINING = 160
 _HIDDEN, _LATENT = 24, 4
 _RATE = 0.03
-_WEIGHT_STD = 0.3
+_WEIGHT_STD = 0.2
+_LENGTH, _SCATTER = 0.7, 0.5
+"""Usual length scale over the root of the dimension, and scatter over the standard deviation."""
 
 
 @dataclass(frozen=True)
@@ -78,7 +80,7 @@ class LocalProcess:
         self._readings = Readings(np.zeros(0, dtype=np.int64), np.zeros(0), np.zeros(0))
         self._latent = self._with_latent(None)
         self._process: Process | None = None
-        self._location, self._scale, self._scatter = 0.0, 1.0, 0.3
+        self._location, self._scale, self._scatter = 0.0, 1.0, _SCATTER
         self._cross: Matrix | None = None
 
     def learn(self, readings: Readings) -> None:
@@ -123,7 +125,7 @@ class LocalProcess:
     def _kernel(self) -> Matern52:
         if self._parameters is None:
             dim = self._latent.shape[1]
-            return Matern52(np.full(dim, 0.5 * np.sqrt(dim)), 1.0)
+            return Matern52(np.full(dim, _LENGTH * np.sqrt(dim)), 1.0)
         found = self._parameters
         lengths = np.exp(found["log_length"].detach().numpy()).astype(np.float64)
         return Matern52(lengths, float(np.exp(2.0 * found["log_std"].item())))
@@ -173,9 +175,9 @@ class LocalProcess:
         generator = torch.Generator().manual_seed(self._seed)
         dim = self._inputs.shape[1]
         found = {
-            "log_length": torch.full((dim,), float(np.log(0.5 * np.sqrt(dim)))).double(),
+            "log_length": torch.full((dim,), float(np.log(_LENGTH * np.sqrt(dim)))).double(),
             "log_std": torch.zeros(()).double(),
-            "log_scatter": torch.tensor(np.log(0.3)).double(),
+            "log_scatter": torch.tensor(np.log(_SCATTER)).double(),
         }
         if self._patches is not None:
             width = self._patches.shape[1]
@@ -184,7 +186,7 @@ class LocalProcess:
             found |= {
                 "first": first,
                 "bias": torch.zeros(_HIDDEN).double(),
-                "last": 0.1 * last / np.sqrt(_HIDDEN),
+                "last": 0.3 * _WEIGHT_STD * last / np.sqrt(_HIDDEN),
             }
         for parameter in found.values():
             parameter.requires_grad_(True)
@@ -198,9 +200,7 @@ def _network(found: dict[str, Any], patches: Any) -> Any:
     return torch.tanh(patches @ found["first"] + found["bias"]) @ found["last"]
 
 
-def _negative_log_posterior(
-    found: dict[str, Any], x: Any, patches: Any, y: Any, noise: Any
-) -> Any:
+def _negative_log_posterior(found: dict[str, Any], x: Any, patches: Any, y: Any, noise: Any) -> Any:
     """Marginal likelihood of y (n,) with priors on scales and weights, of order n."""
     import torch
 
@@ -209,14 +209,15 @@ def _negative_log_posterior(
         added = _network(found, patches)
         x = torch.cat([x[:, : added.shape[1]] + added, x[:, added.shape[1] :]], dim=1)
         width = patches.shape[1]
-        prior = 0.5 * (found["first"] ** 2).sum() * width / (2.0 * _WEIGHT_STD) ** 2 / _HIDDEN
-        prior = prior + 0.5 * (found["last"] ** 2).sum() * _HIDDEN / _WEIGHT_STD**2 / _LATENT
-    usual = np.log(0.5 * np.sqrt(x.shape[1]))
+        prior = 0.5 * (found["first"] ** 2).sum() * width
+        prior = prior + 0.5 * (found["last"] ** 2).sum() * _HIDDEN / _WEIGHT_STD**2
+    usual = np.log(_LENGTH * np.sqrt(x.shape[1]))
     prior = prior + 0.5 * (((found["log_length"] - usual) / 0.75) ** 2).sum()
     prior = prior + 0.5 * (found["log_std"] / 0.5) ** 2
-    prior = prior + 0.5 * ((found["log_scatter"] - np.log(0.3)) / 1.0) ** 2
+    prior = prior + 0.5 * ((found["log_scatter"] - np.log(_SCATTER)) / 1.0) ** 2
     z = x / found["log_length"].exp()
-    r = torch.sqrt(5.0 * torch.clamp(torch.cdist(z, z, compute_mode="donot_use_mm_for_euclid_dist") ** 2, min=1e-12))
+    square = (z**2).sum(1)[:, None] + (z**2).sum(1) - 2.0 * z @ z.T
+    r = torch.sqrt(5.0 * torch.clamp(square, min=1e-10))
     kernel = (2.0 * found["log_std"]).exp() * (1.0 + r + r**2 / 3.0) * torch.exp(-r)
     covariance = kernel + torch.diag(noise + (2.0 * found["log_scatter"]).exp() + 1e-6)
     factor = torch.linalg.cholesky(covariance)

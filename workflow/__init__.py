@@ -67,6 +67,7 @@ from ._quantity import Port, Prior, parse_unit, same_unit
 from ._space import Continuous, Design, Discrete, Space, Variable
 from ._state import Session, State
 from ._step import ActsOn, Amount, Level, Library, Step
+from ._wishes import Region, Wishes
 from ._worker import (
     Account,
     Array,
@@ -165,6 +166,7 @@ __all__ = [
     "Recommendation",
     "Record",
     "Refused",
+    "Region",
     "Resumed",
     "Rule",
     "RunFolderError",
@@ -189,6 +191,7 @@ __all__ = [
     "Variable",
     "Verdict",
     "VirtualClock",
+    "Wishes",
     "Worker",
     "WorkerError",
     "WorkerSpec",
