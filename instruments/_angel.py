@@ -21,7 +21,7 @@ from ..workflow import (
     geometric_forecast,
 )
 from ._check_limits import broken_limits, needs_a_person
-from ._dose import DoseBook
+from ._dose import Charge, DoseBook
 from ._driver import Driver
 from ._interlocks import broken_interlocks
 from ._limits import Limits, default_limits
@@ -67,6 +67,9 @@ class Angel:
     limits: Limits
     technique: Technique
     twin: bool
+    _book: DoseBook
+    _lock: threading.Lock
+    _settled: WeakKeyDictionary[Permit, Charge]
 
     def __init__(self, technique: Technique, twin: bool, limits: Limits | None = None) -> None:
         put = object.__setattr__

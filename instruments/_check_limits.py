@@ -29,6 +29,7 @@ from ..workflow import (
     Spectrum,
     Sweep,
     stage_nm,
+    tuned_area,
 )
 from ._limits import Limits
 
@@ -171,7 +172,7 @@ def _touched(
         case Overview():
             return (), state.frame
         case Adjust(what="focus" | "aberrations"):
-            return (), state.frame
+            return (), tuned_area(command, state)
         case _:
             return (), None
 

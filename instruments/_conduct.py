@@ -337,7 +337,7 @@ def _misfit(chunk: Chunk, known: Frame | None) -> str:
 
 def _cut(array: Array) -> Array | None:
     """The array up to its first gap along the first axis; None if nothing is left."""
-    rows = np.isfinite(array.data.reshape(len(array.data), -1)).all(axis=1)
+    rows = np.asarray(np.isfinite(array.data.reshape(len(array.data), -1)).all(axis=1))
     count = len(rows) if rows.all() else int(np.argmin(rows))
     if count == 0:
         return None

@@ -34,7 +34,8 @@ class DriverFault(Exception):
 
     def __init__(self, kind: FaultKind, message: str, remedy: str = "") -> None:
         super().__init__(message)
-        self.kind, self.message, self.remedy = kind, message, remedy
+        self.kind: FaultKind = kind
+        self.message, self.remedy = message, remedy
 
     @property
     def failure(self) -> Failure:

@@ -20,7 +20,8 @@ _RESOLUTION_eV = 0.09
 """Full width at half maximum of the zero-loss peak."""
 _COLLECTED = 0.5
 _TAIL = 4e-4
-"""Loss probability per eV at 1 eV of the tail of the zero-loss peak, which falls with E^-2."""
+"""Loss probability per eV at 1 eV of the tail of the zero-loss peak, which falls with its
+square."""
 _FILM_LOSS = 1.5e-4
 """Loss probability per eV of the bare film; of carbon, per nanometre, a thirtieth of it."""
 _MEAN_FREE_PATH_nm = 80.0
@@ -29,7 +30,7 @@ _MEAN_FREE_PATH_nm = 80.0
 def _zero_loss() -> Floats:
     sigma = _RESOLUTION_eV / 2.3548
     peak = np.exp(-(ENERGY_eV**2) / (2 * sigma**2)) / (sigma * np.sqrt(2 * np.pi))
-    tail = np.where(ENERGY_eV > 0.15, _TAIL / np.maximum(ENERGY_eV, 0.15) ** 2, 0.0)
+    tail = np.where(ENERGY_eV > 0.0, _TAIL / (ENERGY_eV**2 + _RESOLUTION_eV**2), 0.0)
     return peak + tail
 
 

@@ -26,6 +26,7 @@ from ..workflow import (
     Technique,
     geometric_forecast,
     stage_nm,
+    tuned_area,
 )
 from ._driver import Driver, DriverFault, expected_state
 from ._stem_optics import Optics, blurred, sharpness, vertex
@@ -47,6 +48,7 @@ _OVERHEAD_s: dict[str, float] = {
 _BEAM_MOVE_s = 0.005
 _ROWS_AT_ONCE = 32
 _SPECTRA_AT_ONCE = 16
+_LEAST_SHARPNESS = 3e-4
 
 
 @final
@@ -90,6 +92,7 @@ class StemTwinDriver(Driver):
         self._optics = Optics(np.random.default_rng([world_seed, 0x57E]), voltage_kV, current_pA)
         self._rng = np.random.default_rng([world_seed, 0xDA7A])
         self._specimen: Specimen | None = None
+        self._specimens: dict[tuple[str, int], Specimen] = {}
         self._clock_s = 0.0
         self._state = InstrumentState(
             technique="stem", voltage_kV=voltage_kV, current_pA=current_pA
@@ -134,7 +137,8 @@ class StemTwinDriver(Driver):
                 yield from self._tune(command)
             case Load():
                 yield self._wait("load")
-                self._specimen = Specimen(command, self._world_seed, self._clock_s)
+                fresh = Specimen(command, self._world_seed, self._clock_s)
+                self._specimen = self._specimens.setdefault((command.sample, command.site), fresh)
             case MoveStage():
                 yield self._move(command)
             case _:
@@ -198,7 +202,7 @@ class StemTwinDriver(Driver):
         self, specimen: Specimen, area: Rectangle, y: Floats, x: Floats, row_s: float
     ) -> Floats:
         """Share of the electrons that reach the detector, (rows, columns), row after row."""
-        drift = specimen.drift_nm(self._clock_s + row_s * np.arange(len(y)))
+        drift = specimen.drift_nm(self._clock_s + row_s * np.arange(float(len(y))))
         mean_x = float(drift[:, 1].mean())
         ys = y + self._state.stage_y_nm + drift[:, 0]
         xs = x + self._state.stage_x_nm + mean_x
@@ -243,7 +247,7 @@ class StemTwinDriver(Driver):
         each_s = command.exposure_s + _BEAM_MOVE_s
         for start in range(0, len(points), _SPECTRA_AT_ONCE):
             there = points[start : start + _SPECTRA_AT_ONCE] + stage
-            there = there + specimen.drift_nm(self._clock_s + each_s * np.arange(len(there)))
+            there = there + specimen.drift_nm(self._clock_s + each_s * np.arange(float(len(there))))
             data = np.empty((len(there), CHANNELS))
             data[:] = counts_of(
                 specimen, there, electrons, self._state.voltage_kV, probe_nm, self._rng
@@ -258,27 +262,24 @@ class StemTwinDriver(Driver):
         yield self._wait("tune")
         if command.what == "focus":
             trials = np.linspace(-0.5, 0.5, command.steps) * command.span_nm
-            yield self._series(command, specimen, [(t, np.zeros(2)) for t in trials])
-            best = vertex(trials, self._sharp)
-            self._optics.error_nm += best
+            chunk, sharp = self._series(command, specimen, [(t, np.zeros(2)) for t in trials])
+            yield chunk
+            self._optics.error_nm += _best(trials, sharp)
             return
         half = command.steps // 2
         for axis, count in ((0, half), (1, command.steps - half)):
-            trials = np.linspace(-0.5, 0.5, max(count, 3)) * command.span_nm
+            trials = np.linspace(-0.5, 0.5, count) * command.span_nm
             unit = np.eye(2)[axis]
-            yield self._series(command, specimen, [(0.0, t * unit) for t in trials], count)
-            best = vertex(trials, self._sharp)
-            self._optics.astigmatism_nm = self._optics.astigmatism_nm + best * unit
+            chunk, sharp = self._series(command, specimen, [(0.0, t * unit) for t in trials])
+            yield chunk
+            best = _best(trials, sharp) * unit
+            self._optics.astigmatism_nm = self._optics.astigmatism_nm + best
 
     def _series(
-        self,
-        command: Adjust,
-        specimen: Specimen,
-        trials: list[tuple[float, Floats]],
-        paid: int | None = None,
-    ) -> Chunk:
-        """Sharpness of an image for each trial correction (defocus, astigmatism)."""
-        area, n = self._state.frame, command.pixels
+        self, command: Adjust, specimen: Specimen, trials: list[tuple[float, Floats]]
+    ) -> tuple[Chunk, Floats]:
+        """An image for each trial correction (defocus, astigmatism): time and dose, sharpness."""
+        area, n = tuned_area(command, self._state), command.pixels
         y, x = self._axes(area, n, n)
         drift = specimen.drift_nm(np.array(self._clock_s))
         ys = y + self._state.stage_y_nm + drift[0]
@@ -291,9 +292,22 @@ class StemTwinDriver(Driver):
             seen = blurred(scene, pixel, self._optics.covariance_nm2(defocus, astigmatism))
             mean = np.clip(_EFFICIENCY_PER_nm * seen, 0.0, 0.9) * electrons
             sharp.append(sharpness(self._rng.poisson(mean).astype(np.float64)))
-        self._sharp = np.array(sharp)
-        images = len(trials) if paid is None else paid
-        given = electrons * n * n * images
+        given = electrons * n * n * len(trials)
         self._expose(specimen, area, y, 0, n, given)
-        seconds = self._pass(command.dwell_s * n * n * images * _FLYBACK)
-        return Chunk(seconds=seconds, electrons=given)
+        seconds = self._pass(command.dwell_s * n * n * len(trials) * _FLYBACK)
+        return Chunk(seconds=seconds, electrons=given), np.array(sharp)
+
+
+def _best(trials: Floats, sharp: Floats) -> float:
+    """The correction that makes the sharpest image.
+
+    Raises
+    ------
+    DriverFault
+        If nothing in the images is sharp: there is nothing to tune on.
+    """
+    if float(sharp.max()) < _LEAST_SHARPNESS:
+        raise DriverFault(
+            "bad_data", "nothing in the images to tune on", "tune where there are particles"
+        )
+    return vertex(trials, sharp)

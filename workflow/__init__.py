@@ -81,6 +81,7 @@ from ._instrument import (
     geometric_forecast,
     path_nm,
     stage_nm,
+    tuned_area,
 )
 from ._inventory import WHOLE_SPACE, Inventory, Place, Sample, Status, place_of, places_seen
 from ._model import Name, Record
@@ -277,4 +278,5 @@ __all__ = [
     "program_from",
     "same_unit",
     "stage_nm",
+    "tuned_area",
 ]

@@ -8,7 +8,7 @@ view.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, TypeAdapter, ValidationError
 
@@ -22,12 +22,9 @@ Pixels = Annotated[int, Field(ge=2, le=16_384)]
 
 
 class Command(Record, ABC):
-    """Base of all commands.
+    """Base of all commands. ``verb``, a text, names it in programs and in the journal."""
 
-    ``verb`` names it in a program and in the journal.
-    """
-
-    verb: str
+    verb: Any
 
     @abstractmethod
     def sentence(self) -> str:
@@ -49,10 +46,11 @@ class Load(Command):
 class Adjust(Command):
     """Tune the instrument.
 
-    ``focus``: ``steps`` images over ``span_nm`` of defocus, the sharpest kept. ``aberrations``: the
-    astigmatism by images in the same manner. ``resonance``: the contact resonance of a lever by a
-    sweep of ``span_kHz``. ``dart``: dual AC resonance tracking, two drives ``span_kHz`` apart
-    (Rodriguez et al., Nanotechnology 18, 475504 (2007)).
+    ``focus``: ``steps`` images of the middle ``side_nm`` of the field of view over ``span_nm`` of
+    defocus, the sharpest kept. ``aberrations``: the astigmatism in the same manner.
+    ``resonance``: the contact resonance of a lever by a sweep of ``span_kHz``. ``dart``: dual AC
+    resonance tracking, two drives ``span_kHz`` apart (Rodriguez et al., Nanotechnology 18, 475504
+    (2007)).
     """
 
     verb: Literal["tune"] = "tune"
@@ -61,8 +59,9 @@ class Adjust(Command):
     span_nm: Positive = 200.0
     span_kHz: Positive = 20.0
     drive_V: Positive = 1.0
-    pixels: Pixels = 64
-    dwell_s: Positive = 2e-6
+    side_nm: Positive = 60.0
+    pixels: Pixels = 128
+    dwell_s: Positive = 10e-6
 
     def sentence(self) -> str:
         if self.what == "dart":

@@ -113,7 +113,7 @@ def exposures(command: Command, state: InstrumentState) -> tuple[tuple[Rectangle
             return ((command.region or state.frame, rate * command.dwell_s * count),)
         case Adjust(what="focus" | "aberrations"):
             count = command.steps * command.pixels**2
-            return ((state.frame, rate * command.dwell_s * count),)
+            return ((tuned_area(command, state), rate * command.dwell_s * count),)
         case Spectrum():
             half, side = state.probe_nm / 2, state.probe_nm
             each = rate * command.exposure_s
@@ -126,6 +126,13 @@ def exposures(command: Command, state: InstrumentState) -> tuple[tuple[Rectangle
             return ()
 
 
+def tuned_area(command: Adjust, state: InstrumentState) -> Rectangle:
+    """The middle of the field of view, where tuning takes its images."""
+    side = min(command.side_nm, state.field_of_view_nm)
+    start = (state.field_of_view_nm - side) / 2.0
+    return Rectangle(y_nm=start, x_nm=start, height_nm=side, width_nm=side)
+
+
 def beam_seconds(command: Command) -> float:
     """The least time a command takes: the sum of its dwells, pulses and ways. Places must be
     points."""
@@ -134,7 +141,7 @@ def beam_seconds(command: Command) -> float:
             return command.dwell_s * command.pixels**2
         case Scan():
             return command.dwell_s * command.rows * command.columns
-        case Adjust():
+        case Adjust(what="focus" | "aberrations"):
             return command.steps * command.dwell_s * command.pixels**2
         case Spectrum():
             return command.exposure_s * len(command.at.points)
