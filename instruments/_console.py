@@ -27,7 +27,6 @@ from ._angel import Angel, meet
 from ._conduct import Conductor
 from ._driver import Driver, DriverFault
 from ._run import DryRun, Foreseen, Run
-from ._stream import within
 from ._watchdogs import Alarm, Watchdogs
 
 Watch = Callable[[Command, Chunk], str | None]
@@ -96,7 +95,7 @@ class Console:
         DriverFault
             If it does not say, or not in time.
         """
-        return within(self._angel.limits.silence_s, self._driver.state, "state")
+        return self._angel.state(self._driver)
 
     def dry_run(self, program: Program, state: InstrumentState | None = None) -> DryRun:
         """What a program would do, cost, and be refused; nothing is done and no dose is booked.

@@ -108,19 +108,15 @@ def load_program(path: str | Path) -> Program:
             "correct the path",
         )  # fmt: skip
     try:
-        raw = yaml.load(file.read_text(encoding="utf-8"), Loader=_NoAliases)
+        text = file.read_text(encoding="utf-8")
+        if any(isinstance(e, yaml.AliasEvent) for e in yaml.parse(text, Loader=yaml.SafeLoader)):
+            raise yaml.YAMLError("an alias")
+        raw = yaml.safe_load(text)
     except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
         raise SpecError(
-            who, f"text that is not YAML ({(str(error).splitlines() or [''])[0]})",
-            "YAML without tags or aliases", "mend the file",
-        ) from error  # fmt: skip
+            who,
+            f"text that is not YAML ({(str(error).splitlines() or [''])[0]})",
+            "YAML without tags or aliases",
+            "mend the file",
+        ) from error
     return program_from(raw, who)
-
-
-class _NoAliases(yaml.SafeLoader):
-    """Safe YAML without aliases, which can stand for a flood of values."""
-
-    def compose_node(self, parent: Any, index: Any) -> Any:
-        if self.check_event(yaml.AliasEvent):
-            raise yaml.YAMLError("an alias")
-        return super().compose_node(parent, index)
