@@ -12,6 +12,7 @@ from pydantic import Field, field_validator, model_validator
 from ._command import AnyCommand, Command, Detect, command_from
 from ._errors import SpecError
 from ._model import Name, Record
+from ._reading import Entry
 
 _MOST_BYTES, _MOST_COMMANDS = 1_000_000, 10_000
 
@@ -120,3 +121,30 @@ def load_program(path: str | Path) -> Program:
             "mend the file",
         ) from error
     return program_from(raw, who)
+
+
+def program_of(entries: Iterable[Entry], name: str = "replay") -> Program:
+    """The program that does again what a log says was done; places are points by then.
+
+    Raises
+    ------
+    SpecError
+        If nothing was done.
+    """
+    done = [e.command for e in entries if e.outcome in {"done", "stopped"}]
+    commands = tuple(c for c in done if not isinstance(c, Detect))
+    if not commands:
+        raise SpecError(
+            "log of commands", "none that was done", "at least one", "choose another action"
+        )
+    return Program(name=name, about="replayed from a log", commands=commands)
+
+
+def program_text(program: Program) -> str:
+    """The program as YAML, which :func:`load_program` reads."""
+    commands = []
+    for command in program.commands:
+        fields = command.model_dump(mode="json", exclude={"verb"}, exclude_defaults=True)
+        commands.append({command.verb: fields} if fields else command.verb)
+    head = {"name": program.name} | ({"about": program.about} if program.about else {})
+    return yaml.safe_dump(head | {"commands": commands}, sort_keys=False, allow_unicode=True)
