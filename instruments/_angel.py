@@ -164,7 +164,7 @@ class Angel:
             if said.verdict == "refused" or (said.verdict == "confirm" and not vouched):
                 remedy = "name who vouches for it" if said.verdict == "confirm" else "change it"
                 raise GuardianError(
-                    "guardian angel", f"{command.sentence()}: {said.reason}",
+                    f"guardian angel, {command.sentence()!r}", said.reason,
                     f"what the limits {self.limits.digest} allow", remedy,
                 )  # fmt: skip
             permit = _issue(driver, command)

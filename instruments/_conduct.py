@@ -117,9 +117,9 @@ class Conductor:
         watch: Any,
         attend: Any,
     ) -> tuple[Entry, Reading | None, Failure | None]:
-        self._watchdogs.start()
+        self._watchdogs.start(line.command)
         intake = Intake()
-        failure, stopped, alarm = self._stream(line, permit, said, state, intake, watch, attend)
+        failure, stopped = self._stream(line, permit, said, state, intake, watch, attend)
         reading = intake.reading(cut=bool(stopped))
         if failure is None and not stopped:
             alarm = self._watchdogs.after(line.command, reading, state)
@@ -133,9 +133,6 @@ class Conductor:
         elif stopped:
             outcome = "stopped"
         reason = failure.message if failure is not None else stopped
-        if failure is not None and alarm is not None:
-            reason += self._react(alarm)
-            failure = failure.model_copy(update={"message": reason})
         entry = line.entry(
             line.verdict, outcome, reason, intake, electrons, state, gave=tuple(reading.arrays)
         )
@@ -144,8 +141,8 @@ class Conductor:
     def _stream(
         self, line: Line, permit: Permit, said: Judgement, state: InstrumentState,
         intake: Intake, watch: Any, attend: Any,
-    ) -> tuple[Failure | None, str, Alarm | None]:  # fmt: skip
-        """Take everything in; a failure, a reason for an early end, and the alarm behind it."""
+    ) -> tuple[Failure | None, str]:  # fmt: skip
+        """Take everything in; a failure, or the reason for an early end."""
         driver = self._driver
         patience_s = self._angel.limits.silence_s
         if not driver.twin:
@@ -157,43 +154,30 @@ class Conductor:
                 now = time.monotonic()
                 intake.take(chunk, now - before)
                 before = now
-                alarm = self._watchdogs.look(chunk, said.forecast.electrons, state.technique)
+                alarm = self._watchdogs.look(chunk, said.forecast.electrons)
                 if alarm is not None and not (alarm.reaction == "pause" and attend(alarm)):
                     self._halt(stream)
-                    return alarm.failure, "", alarm
+                    return alarm.failure, ""
                 reason = _seen_by(watch, line.command, chunk)
                 if reason:
                     self._halt(stream)
-                    return None, reason, None
+                    return None, reason
         except TimeoutError as error:
             self._halt(stream)
-            alarm = Alarm("silence", str(error), _away(state), "look at the instrument")
-            return alarm.failure, "", alarm
+            alarm = Alarm("silence", str(error), "stop", "look at the instrument")
+            return alarm.failure, ""
         except Exception as error:
             self._halt(stream)
-            return failure_of(error), "", None
+            return failure_of(error), ""
         lacking = [f for f in intake.frames if not assembled(intake.frames[f], intake.parts[f])[1]]
         if lacking:
             message = f"{', '.join(lacking)} did not come whole"
-            return Failure(kind="bad_data", message=message, remedy="take it again"), "", None
-        return None, "", None
+            return Failure(kind="bad_data", message=message, remedy="take it again"), ""
+        return None, ""
 
     def _halt(self, stream: Stream) -> None:
         if not stream.halt():
             self._hung = stream.thread
-
-    def _react(self, alarm: Alarm) -> str:
-        """Bring the instrument into safety as the alarm wants; in words."""
-        command: AnyCommand
-        match alarm.reaction:
-            case "blank":
-                command = Blank()
-            case "retract":
-                command = Retract()
-            case _:
-                return ""
-        entry, _, failure = self.command(command, f"watchdog {alarm.watchdog}", 0, "", None, _no)
-        return f"; {entry.sentence}: {'done' if failure is None else failure.message}"
 
 
 def _seen_by(watch: Any, command: Command, chunk: Chunk) -> str | None:
@@ -203,10 +187,6 @@ def _seen_by(watch: Any, command: Command, chunk: Chunk) -> str | None:
     except Exception as error:
         _log.exception("watching %s", command.verb)
         return f"whoever watches broke: {type(error).__name__}: {error}"
-
-
-def _no(alarm: Alarm) -> bool:
-    return False
 
 
 def _fallen(intake: Intake, booked: float, failure: Failure | None) -> float:
@@ -229,10 +209,6 @@ def failure_of(error: Exception) -> Failure:
         kind="crashed", message=f"the driver broke: {type(error).__name__}: {error}"[:500],
         remedy="mend the driver",
     )  # fmt: skip
-
-
-def _away(state: InstrumentState) -> Literal["blank", "retract"]:
-    return "blank" if state.technique == "stem" else "retract"
 
 
 def _is_safe(command: Command) -> bool:

@@ -134,7 +134,8 @@ class Microscope(Worker, ABC):
             hours=job.action.hours,
         )
         outcome = self.outcome(job, run)
-        self._results[job.action.id] = outcome
+        if not self.replayable:
+            self._results[job.action.id] = outcome
         while len(self._results) > _REMEMBERED:
             self._results.popitem(last=False)
         return outcome
@@ -154,9 +155,16 @@ class Microscope(Worker, ABC):
             dose_e_per_A2=run.spent.dose_e_per_A2 if job.step.exposes else None,
             commands=run.entries,
             notes={"stopped_early": run.stopped} if run.stopped else {},
-            cost_credits=job.draw_price()[0] if self.twin and not nothing_done else None,
-            duration_h=run.spent.seconds / 3600.0 if self.twin else None,
+            cost_credits=0.0 if nothing_done else self.price(job, run)[0],
+            duration_h=0.0 if nothing_done else self.price(job, run)[1],
         )
+
+    def price(self, job: Job, run: Run) -> tuple[float | None, float | None]:
+        """Credits and hours: a twin draws the credits and knows its simulated time; None leaves
+        them to the seat, which knows the price and measures the time of a live instrument."""
+        if not self.twin:
+            return None, None
+        return job.draw_price()[0], run.spent.seconds / 3600.0
 
     def safe(self) -> str:
         return self._console.safe()
