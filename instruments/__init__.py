@@ -12,7 +12,6 @@ from ._iv_truth import IvCubeTruth
 from ._limits import Forbidden, Limits, default_limits, limits_from
 from ._microscope import Microscope
 from ._permit import Permit
-from ._pfm import PfmTwin
 from ._procedures import (
     Geometry,
     Procedure,
@@ -24,6 +23,9 @@ from ._procedures import (
     stem_procedures,
 )
 from ._run import DryRun, Foreseen, Run
+from ._spm_procedures import spm_procedures
+from ._spm_twin import SpmTwinDriver
+from ._spm_workers import PfmTwin, SpmTwin
 from ._stem_twin import StemTwinDriver
 from ._stem_worker import StemTwin
 from ._watchdogs import Alarm, Watchdogs
@@ -51,6 +53,8 @@ __all__ = [
     "PfmTwin",
     "Procedure",
     "Run",
+    "SpmTwin",
+    "SpmTwinDriver",
     "StemTwin",
     "StemTwinDriver",
     "Watch",
@@ -66,5 +70,6 @@ __all__ = [
     "load_iv_cube",
     "load_of",
     "parameters_of",
+    "spm_procedures",
     "stem_procedures",
 ]

@@ -131,7 +131,7 @@ class Microscope(Worker, ABC):
             who=job.action.id,
             vouched=self._vouched_by,
             seed=job.action.seed,
-            hours=job.action.hours,
+            hours=self.hours(job),
         )
         outcome = self.outcome(job, run)
         if not self.replayable:
@@ -158,6 +158,10 @@ class Microscope(Worker, ABC):
             cost_credits=0.0 if nothing_done else self.price(job, run)[0],
             duration_h=0.0 if nothing_done else self.price(job, run)[1],
         )
+
+    def hours(self, job: Job) -> Mapping[str, float]:
+        """The campaign's hours, as the driver is told them."""
+        return job.action.hours
 
     def price(self, job: Job, run: Run) -> tuple[float | None, float | None]:
         """Credits and hours: a twin draws the credits and knows its simulated time; None leaves

@@ -10,6 +10,7 @@ from ._landau import Landau, SwitchingFields, switching_fields
 from ._pad import PIXELS, Pad, PIXEL_nm, grown_design, make_pad
 from ._particles import Particles, SCENE_nm, SCENE_START_nm, make_particles
 from ._plasmons import DAMPING_eV, Plasmons, make_plasmons
+from ._response import Response, contact_of, response_of
 from ._seeds import rng_of
 from ._switching import switchable_polarization
 from ._truth import Landscape, SmBfoTruth, landscape
@@ -29,12 +30,14 @@ __all__ = [
     "Particles",
     "Plasmons",
     "Regions",
+    "Response",
     "SCENE_START_nm",
     "SCENE_nm",
     "SmBfoTruth",
     "SwitchingFields",
     "TEST_FIELD_kV_per_cm",
     "World",
+    "contact_of",
     "grow",
     "grown_design",
     "landscape",
@@ -43,6 +46,7 @@ __all__ = [
     "make_particles",
     "make_plasmons",
     "make_world",
+    "response_of",
     "rng_of",
     "switchable_polarization",
     "switching_fields",
