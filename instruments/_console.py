@@ -48,7 +48,8 @@ class Console:
     Every command goes the same way: its places are resolved, the angel judges it and gives a permit
     or refuses, the driver works in a thread of its own, the watchdogs look at every chunk, the
     electrons that fell are booked, and a line is written into the log. At the first command that is
-    refused or fails the program ends; after a failure the beam is blanked or the tip retracted.
+    refused or fails the program ends and, if anything was done before, the beam is blanked or the
+    tip retracted.
 
     Parameters
     ----------
@@ -208,7 +209,8 @@ class _Performance:
             if not self._step(number, command):
                 break
         failure = self._result.get("failure")
-        if failure is not None and failure.kind not in {"refused", "missing"}:
+        begun = any(e.outcome != "refused" for e in self._entries)
+        if failure is not None and begun:
             self._entries.append(self._console._make_safe(f"{self._who}, after a failure"))
         try:
             state = self._console.state()

@@ -210,7 +210,8 @@ def recorded(job: Job, run: Run, columns: int) -> dict[str, Array]:
 def at_pixels(job: Job, array: Array, columns: int) -> Array:
     """An array over positions, with row * columns + column of the overview as its first axis."""
     positions = job.action.target.positions
-    if not positions or array.axes[0].kind != "point_cloud":
+    placed = job.step.acts_on == "positions" and array.axes[0].kind == "point_cloud"
+    if not placed or len(array.data) > len(positions):
         return array
     pixels = np.array(positions[: len(array.data)]) @ np.array([columns, 1])
     axis = Axis("position", "1", pixels.astype(np.float64), "point_cloud")

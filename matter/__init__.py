@@ -12,6 +12,7 @@ from ._particles import Particles, SCENE_nm, SCENE_START_nm, make_particles
 from ._plasmons import DAMPING_eV, Plasmons, make_plasmons
 from ._response import Response, contact_of, response_of
 from ._seeds import rng_of
+from ._stem_truth import PlasmonMap, StemTruth, plasmon_map
 from ._switching import switchable_polarization
 from ._truth import Landscape, SmBfoTruth, landscape
 from ._world import SPACE, FILM_THICKNESS_nm, TEST_FIELD_kV_per_cm, World, make_world
@@ -28,12 +29,14 @@ __all__ = [
     "PIXEL_nm",
     "Pad",
     "Particles",
+    "PlasmonMap",
     "Plasmons",
     "Regions",
     "Response",
     "SCENE_START_nm",
     "SCENE_nm",
     "SmBfoTruth",
+    "StemTruth",
     "SwitchingFields",
     "TEST_FIELD_kV_per_cm",
     "World",
@@ -46,6 +49,7 @@ __all__ = [
     "make_particles",
     "make_plasmons",
     "make_world",
+    "plasmon_map",
     "response_of",
     "rng_of",
     "switchable_polarization",

@@ -153,8 +153,8 @@ class LiveStem(Microscope):
     twin = False
     replayable = False
 
-    def __init__(self, **limits: Any) -> None:
-        super().__init__(LiveSmallStem(), Geometry(16, SIZE_nm), **limits)
+    def __init__(self, pixels: int = 16, **limits: Any) -> None:
+        super().__init__(LiveSmallStem(), Geometry(pixels, SIZE_nm), **limits)
 
     def procedures(self) -> Mapping[str, Procedure]:
         return stem_procedures(self.geometry)

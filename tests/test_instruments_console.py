@@ -45,9 +45,10 @@ def test_what_comes_again_keeps_its_name_apart() -> None:
 def test_the_program_ends_where_something_is_refused_and_nothing_after_it_is_done() -> None:
     driver = SmallStem()
     run = Console(driver).run(program(IMAGE, {"set_focus": {"defocus_nm": 1e7}}, "blank"))
-    assert driver.done == ["overview"]
+    assert driver.done == ["overview", "blank"], "blanked, since it ended early"
     assert run.failure is not None and run.failure.kind == "refused"
-    assert [e.verdict for e in run.entries] == ["allowed", "refused"]
+    assert [e.verdict for e in run.entries] == ["allowed", "refused", "allowed"]
+    assert run.entries[-1].who == "console, after a failure"
     assert "overview" in run.arrays, "what was measured is kept"
 
 
