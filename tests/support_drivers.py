@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import importlib
+import sys
 import threading
-import time
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
@@ -22,10 +25,17 @@ from probewise.workflow import (
     AnyCommand,
     Axis,
     Chunk,
+    Estimate,
+    Failure,
     Frame,
     InstrumentState,
+    Job,
+    Kind,
+    Offer,
+    Outcome,
     Program,
     Technique,
+    Worker,
     command_from,
     program_from,
 )
@@ -36,6 +46,7 @@ FULL = 1000.0
 ENTRY_POINTS = """\
 [probewise.workers]
 live-stem = support_drivers:LiveStem
+brightness = support_drivers:Brightness
 """
 
 
@@ -48,7 +59,8 @@ def frame_of(rows: int, columns: int, name: str = "haadf") -> Frame:
 class SmallStem(Driver):
     """Gives what is on its list ``scripted`` for an overview, row by row; else a flat image.
 
-    ``fault`` puts something wrong into the next measurement; ``done`` holds what it was told.
+    ``fault`` puts something wrong into images, ``once`` into the first only; ``done`` holds what it
+    was told.
     """
 
     technique: ClassVar[Technique] = "stem"
@@ -62,7 +74,7 @@ class SmallStem(Driver):
         self.fault = fault
         self.done: list[str] = []
         self.scripted: list[np.ndarray] = []
-        self.closed = False
+        self.once = False
         self.release = threading.Event()
         self.put_back = 0
         self.now = InstrumentState(technique="stem", sample="S1", voltage_kV=100.0, current_pA=40.0)
@@ -75,7 +87,6 @@ class SmallStem(Driver):
         return self.now
 
     def close(self) -> None:
-        self.closed = True
         self.release.set()
 
     def _do(self, command: Any) -> Iterator[Chunk]:
@@ -108,7 +119,10 @@ class SmallStem(Driver):
                 return
 
     def _spoilt(self, row: np.ndarray) -> Any:
-        match self.fault:
+        fault = self.fault
+        if self.once:
+            self.fault = ""
+        match fault:
             case "shape":
                 return row[:, :-1]
             case "dtype":
@@ -123,8 +137,6 @@ class SmallStem(Driver):
                 raise DriverFault("instrument", "connection lost", "start the server again")
             case "bug":
                 raise ZeroDivisionError("a bug")
-            case "slow":
-                time.sleep(0.05)
             case _:
                 pass
         return row
@@ -153,8 +165,10 @@ class LiveStem(Microscope):
     twin = False
     replayable = False
 
-    def __init__(self, pixels: int = 16, **limits: Any) -> None:
-        super().__init__(LiveSmallStem(), Geometry(pixels, SIZE_nm), **limits)
+    def __init__(self, pixels: int = 16, once: str = "", **limits: Any) -> None:
+        driver = LiveSmallStem(once)
+        driver.once = True
+        super().__init__(driver, Geometry(pixels, SIZE_nm), **limits)
 
     def procedures(self) -> Mapping[str, Procedure]:
         return stem_procedures(self.geometry)
@@ -166,3 +180,68 @@ def command(verb: str, **fields: Any) -> AnyCommand:
 
 def program(*commands: Any) -> Program:
     return program_from(list(commands))
+
+
+class Brightness(Worker):
+    """The mean of all spectra of a film, as a quantity of its design."""
+
+    kind = Kind.ANALYSIS
+    replayable = True
+
+    def offers(self) -> tuple[Offer, ...]:
+        return (Offer(capability="reduce"),)
+
+    def perform(self, job: Job) -> Outcome:
+        spectra = job.arrays.get("spectra", ())
+        if not spectra:
+            return Outcome(failure=Failure(kind="missing", message="no spectra"))
+        value = float(np.mean(spectra[-1].data))
+        return Outcome(values={"brightness": Estimate(value=value, std=0.1)})
+
+
+def raw_campaign(microscope: str, **changes: Any) -> dict[str, Any]:
+    """A campaign of three films under a microscope: load, image with spectra there, reduce."""
+    procedure = [{"overview": {"pixels": 32}}, {"detect": {"find": "grid", "count": 4}},
+                 {"spectrum": {"at": "detected", "exposure_s": 0.02}}]  # fmt: skip
+    steps = [
+        {"name": "load_sample", "level": 4, "acts_on": "sample", "mounts": True, "latency_h": 0.5,
+         "cost_credits": 2},
+        {"name": "look", "level": 3, "acts_on": "site", "requires": "load_sample",
+         "capability": "run_program", "records": "spectra [count]", "cost_credits": 3,
+         "latency_h": 0.1, "dose_e_per_A2": {"median": 15, "cap_factor": 3},
+         "parameters": {"program": procedure}},
+        {"name": "reduce", "level": 1, "acts_on": "site", "consumes": "spectra [count]",
+         "produces": "brightness [count]", "noise": {"brightness": 0.1}, "cost_credits": 0.1},
+    ]  # fmt: skip
+    return {
+        "name": "films",
+        "policy": "random",
+        "goal": {"kind": "maximize", "quantity": "brightness"},
+        "budget": {"credits": 16, "hours": 20},
+        "workflow": {
+            "space": [{"name": "x", "low": 0, "high": 1}],
+            "steps": steps,
+            "priors": {"brightness": {"mean": 100, "std": 100}},
+        },
+        "specimens": {f"film{i}": {"design": {"x": 0.2 + 0.3 * i}} for i in range(3)},
+        "workers": {
+            "stem": {"type": microscope, "config": {"pixels": 32}},
+            "analyst": {"type": "brightness"},
+        },
+        "guardian": {"type": "limits-guardian", "config": {"max_cost_credits": 100}},
+    } | changes
+
+
+@contextmanager
+def registered(folder: Path) -> Iterator[None]:
+    """The workers above, as if installed."""
+    info = folder / "support_drivers-0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: support-drivers\nVersion: 0\n")
+    (info / "entry_points.txt").write_text(ENTRY_POINTS)
+    sys.path.insert(0, str(folder))
+    importlib.invalidate_caches()
+    try:
+        yield
+    finally:
+        sys.path.remove(str(folder))
