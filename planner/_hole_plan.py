@@ -1,9 +1,9 @@
 """Which holes are worth their minutes: whole patches and squares at a common rate.
 
-A hole is imaged only if its probability of being good exceeds what its minutes are worth; a patch or
-square is entered only if the best stretch in it pays for the way there (the marginal value theorem of
-Charnov 1976 with moves at several levels). The worth of a minute is the one at which all that is worth
-its time just fills the minutes that are left (a Lagrange multiplier).
+A hole is imaged only if its probability of being good exceeds what its minutes are worth; a patch
+or square is entered only if the best stretch in it pays for the way there (the marginal value
+theorem of Charnov 1976 with moves at several levels). The worth of a minute is the one at which all
+that is worth its time just fills the minutes that are left (a Lagrange multiplier).
 """
 
 from __future__ import annotations

@@ -168,7 +168,7 @@ class HoleSession:
             case "nearest-first":
                 best = min(left, key=lambda i: (self._minutes(i), self.holes[i].predicted_A))
                 return best, "the shortest move, the better prediction first"
-            case "random":
+            case _:
                 return int(self._rng.choice(left)), "drawn at random"
 
     def _by_plan(self, left: list[int], probability: Vector) -> tuple[int, str]:

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import norm
 
-from ._gp import Matrix, Vector
+from ._gp import Matrix
 from ._session_gp import LocalProcess, Prediction, Readings
 from ._session_trees import Trees
 
@@ -93,7 +93,7 @@ class LocalBelief:
         self._predictions = None
 
     def _judge(self, readings: Readings, new: int) -> None:
-        rows, values, noise = (a[-new:] for a in (readings.rows, readings.values, readings.std))
+        rows, values, noise = readings.rows[-new:], readings.values[-new:], readings.std[-new:]
         unit = float(readings.values.std()) or 1.0
         for name, p in self.predictions.items():
             std = np.hypot(p.total_std[rows], noise) / unit
@@ -117,11 +117,11 @@ class LocalBelief:
         scatter = np.sqrt(sum(w * p.scatter**2 for w, p in parts) / total)
         return Prediction(mean, np.sqrt(np.maximum(second - mean**2, 1e-18)), float(scatter))
 
-    def covariance(self, row: int) -> Vector:
-        """Posterior covariance (N,) of the smooth part with one candidate, of the best process."""
+    def covariance(self, rows: NDArray[np.int64]) -> Matrix:
+        """Posterior covariance (N, R) of the smooth part with rows, of the best process."""
         processes = [n for n, m in self.models.items() if isinstance(m, LocalProcess)]
-        best = max(processes, key=lambda name: self.scores[name])
-        model = self.models[best]
+        model = self.models[max(processes, key=lambda name: self.scores[name])]
         assert isinstance(model, LocalProcess)
-        self.predictions  # noqa: B018 - what the covariance needs is computed with the prediction
-        return model.covariance(row)
+        if self._predictions is None:
+            model.predict()  # keeps what the covariance is made of
+        return model.covariance(rows)

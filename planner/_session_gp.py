@@ -1,10 +1,10 @@
 """Gaussian processes over the places of a specimen, with or without a network before the kernel.
 
-Deep kernel learning (Wilson et al. 2016): a small network maps patches to a few numbers, on which an
-exact Gaussian process lives; both are learned together by the marginal likelihood. Here the network
-adds to principal components of the patches, so that with few data, and weights held near zero by
-their prior, it is a plain process on these. Weights and length scales go on from where the last
-training ended.
+Deep kernel learning (Wilson et al. 2016): a small network maps patches to a few numbers, on which
+an exact Gaussian process lives; both are learned together by the marginal likelihood. Here the
+network adds to principal components of the patches, so that with few data, and weights held near
+zero by their prior, it is a plain process on these. Weights and length scales go on from where the
+last training ended.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _FIRST_STEPS, _LATER_STEPS = 120, 30
 _LARGEST_TRAINING = 160
 _HIDDEN, _LATENT = 24, 4
 _RATE = 0.03
-_WEIGHT_STD = 0.2
+_WEIGHT_STD = 0.3
 _LENGTH, _SCATTER = 0.7, 0.5
 """Usual length scale over the root of the dimension, and scatter over the standard deviation."""
 
@@ -112,13 +112,12 @@ class LocalProcess:
             self._scale * self._scatter,
         )
 
-    def covariance(self, row: int) -> Vector:
-        """Posterior covariance (N,) of the smooth part at one candidate with that at all."""
-        kernel = self._kernel()
-        prior = kernel(self._latent, self._latent[[row]])[:, 0]
+    def covariance(self, rows: NDArray[np.int64]) -> Matrix:
+        """Posterior covariance (N, R) of the smooth part at all candidates with that at rows."""
+        prior = self._kernel()(self._latent, self._latent[rows])
         if self._process is None or self._cross is None:
             return self._scale**2 * prior
-        return self._scale**2 * (prior - self._cross @ self._process.solve(self._cross[row]))
+        return self._scale**2 * (prior - self._cross @ self._process.solve(self._cross[rows].T))
 
     # -- training ---------------------------------------------------------------------------------
 

@@ -6,11 +6,23 @@ from dataclasses import dataclass, replace
 from typing import final
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.stats import norm
 
 from ..workflow import Wishes
-from ._gp import Vector
-from ._session_gp import Prediction
+from ._gp import Matrix, Vector
+
+
+@dataclass(frozen=True)
+class Overview:
+    """Places that stand for all: their rows (R,), and the covariance (N, R) of all with them."""
+
+    rows: NDArray[np.int64]
+    shared: Matrix
+
+    def after(self, column: Vector, known: float) -> Overview:
+        """After a measurement at a place with covariance ``column`` (N,) and variance ``known``."""
+        return replace(self, shared=self.shared - np.outer(column, column[self.rows]) / known)
 
 
 @final
@@ -25,30 +37,33 @@ class LocalValue:
     scatter
         What pixels vary by beyond it.
     best
-        The largest believed value of a place that was measured; None before the first.
+        The largest believed value of a place that was measured.
     unit
         Standard deviation of the reward.
     liking
         Factor (N,) by which people like places more than others.
+    overview
+        What is needed for the weight ``explore``; None where it is zero.
     """
 
     mean: Vector
     std: Vector
     scatter: float
-    best: float | None
+    best: float
     unit: float
     liking: Vector
+    overview: Overview | None = None
+    earlier: tuple[tuple[Vector, float], ...] = ()
 
     def gain(self, wishes: Wishes, noise: float) -> Vector:
         """Of a measurement with so much noise at every candidate, (N,)."""
         if wishes.exploit:
-            low = float(self.mean.min())
-            return (self.mean - low) / self.unit * self.liking
+            return (self.mean - float(self.mean.min())) / self.unit * self.liking
         total = np.zeros(len(self.mean))
         if wishes.maximize:
             total += wishes.maximize * self._improvement(noise)
-        if wishes.explore:
-            total += wishes.explore * self._learnt(noise)
+        if wishes.explore and self.overview is not None:
+            total += wishes.explore * self._learnt(self.overview, noise)
         return total / self.unit * self.liking
 
     def _improvement(self, noise: float) -> Vector:
@@ -58,25 +73,29 @@ class LocalValue:
         """
         value_std = np.hypot(self.std, self.scatter)
         shown = value_std**2 / np.hypot(value_std, noise)
-        best = float(self.mean.max()) if self.best is None else self.best
-        z = (self.mean - best) / shown
+        z = (self.mean - self.best) / shown
         return shown * (z * norm.cdf(z) + norm.pdf(z))
 
-    def _learnt(self, noise: float) -> Vector:
-        """Fall of the standard deviation of the smooth part at the place itself."""
-        other = noise**2 + self.scatter**2
-        after = self.std * np.sqrt(other / (self.std**2 + other + 1e-300))
-        return self.std - after
+    def _learnt(self, overview: Overview, noise: float) -> Vector:
+        """Fall of the standard deviation of the smooth part, on average over all places."""
+        own = self.std**2
+        there = np.maximum(own[overview.rows], 1e-300)
+        told = overview.shared**2 / (own + noise**2 + self.scatter**2)[:, None]
+        left = np.sqrt(np.clip(1.0 - told / there, 0.0, 1.0))
+        return np.mean(np.sqrt(there) * (1.0 - left), axis=1)
 
     def given(self, row: int, covariance: Vector, noise: float) -> LocalValue:
-        """After a measurement that will show what is believed there."""
-        own = max(float(covariance[row]), 1e-300)
-        shared = np.clip(covariance**2 / (own * np.maximum(self.std**2, 1e-300)), 0.0, 1.0)
-        known = self.std[row] ** 2 / (self.std[row] ** 2 + noise**2 + self.scatter**2)
-        std = self.std * np.sqrt(np.maximum(1.0 - shared * known, 1e-6))
-        return replace(self, std=std)
+        """After a measurement that will show what is believed there.
 
-
-def value_of(belief: Prediction, best: float | None, unit: float, liking: Vector) -> LocalValue:
-    """From a belief of all candidates."""
-    return LocalValue(belief.mean, belief.std, belief.scatter, best, unit, liking)
+        ``covariance`` (N,) is that of the place with all others before any of these measurements.
+        """
+        column = covariance - sum(
+            (c * c[row] / known for c, known in self.earlier), start=np.zeros(len(covariance))
+        )
+        own = max(float(column[row]), 1e-300)
+        known = own + noise**2 + self.scatter**2
+        shared = np.clip(column**2 / (own * np.maximum(self.std**2, 1e-300)), 0.0, 1.0)
+        std = self.std * np.sqrt(np.maximum(1.0 - shared * own / known, 1e-6))
+        overview = None if self.overview is None else self.overview.after(column, known)
+        earlier = (*self.earlier, (column, known))
+        return replace(self, std=std, overview=overview, earlier=earlier)

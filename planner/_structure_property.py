@@ -15,13 +15,15 @@ from ._session_belief import LocalBelief, Views
 from ._session_gp import Prediction, Readings
 from ._session_prices import ProbePrices, distances, shortest_path
 from ._session_reward import Reward, reward_of
-from ._session_value import LocalValue, value_of
+from ._session_value import LocalValue, Overview
 from ._threads import one_thread
 
 Position = tuple[int, int]
 MODELS = ("place", "structure", "deep", "trees")
 _START = 8
 """Places drawn spread out over the structures before any model is asked."""
+_OVERVIEW = 160
+"""Places that stand for all where it is asked what becomes known everywhere."""
 _WHO = "structure-property session"
 
 
@@ -152,7 +154,9 @@ class StructureProperty:
             step = distances(self.positions, self.positions[[row]])[:, 0]
             away = step if away is None else np.minimum(away, step)
             if len(chosen) < count:
-                value = value.given(row, self.belief.covariance(row), self.prices.noise(dwell))
+                value = value.given(
+                    row, self.belief.covariance(np.array([row]))[:, 0], self.prices.noise(dwell)
+                )
         return chosen
 
     def _best(
@@ -251,15 +255,44 @@ class StructureProperty:
         taken = visit.minutes if minutes is None else minutes
         if not 0.0 <= taken < float("inf"):
             raise SpecError(_WHO, f"minutes={taken}", "a finite number of at least 0", "mend it")
-        if not failure:
-            reward_of(self._reward(), told, _WHO)
-            self._told.append((self._rows[position], told))
-            self._unseen += 1
-        else:
+        if failure:
             self._failed.add(self._rows[position])
+            self._here, self.minutes = position, self.minutes + taken
+        else:
+            self._take_in(self._rows[position], told, taken)
         del self._pending[position]
-        self._here = position
-        self.minutes += taken
+
+    def learn(
+        self,
+        position: Position,
+        values: Mapping[str, float | tuple[float, float] | Estimate],
+        *,
+        minutes: float = 0.0,
+    ) -> None:
+        """Take in what somebody else chose to measure; a bare number counts as exact.
+
+        Raises
+        ------
+        SpecError
+            If the place is none of the session's, or a number is not finite.
+        """
+        row = self._rows.get(position)
+        if row is None or not 0.0 <= minutes < float("inf"):
+            raise SpecError(
+                _WHO,
+                f"position {position} after {minutes} min",
+                "a position of the session, and minutes of at least 0",
+                "correct it",
+            )
+        told = {name: as_estimate(name, value, 0.0) for name, value in values.items()}
+        self._take_in(row, told, minutes)
+
+    def _take_in(self, row: int, told: dict[str, Estimate], minutes: float) -> None:
+        reward_of(self._reward(), told, _WHO)
+        self._told.append((row, told))
+        self._unseen += 1
+        self._here = self._place(row)
+        self.minutes += minutes
 
     def wish(self, wishes: Wishes) -> None:
         """Heed other wishes from the next suggestion on.
@@ -374,7 +407,16 @@ class StructureProperty:
         mixed = self.belief.mixed()
         best = max(value for _, value, _ in self._posterior(mixed))
         unit = float(self._readings().values.std()) or 1.0
-        return value_of(mixed, best, unit, self._liking())
+        overview = self._overview() if self.wishes.explore else None
+        return LocalValue(
+            mixed.mean, mixed.std, mixed.scatter, best, unit, self._liking(), overview
+        )
+
+    def _overview(self) -> Overview:
+        count = len(self.positions)
+        rng = np.random.default_rng([self._seed, 13, len(self._told)])
+        rows = np.sort(rng.choice(count, min(count, _OVERVIEW), replace=False))
+        return Overview(rows, self.belief.covariance(rows))
 
     def _liking(self) -> Vector:
         """How much more than 1 each place is liked, by its structure's likeness to a chosen one."""
