@@ -90,20 +90,23 @@ class HolePlan:
         return max(single, key=lambda s: s.rate, default=None)
 
     def _worth_of_a_minute(self) -> float:
-        """The smallest worth at which the plan does not need more than the minutes left."""
+        """The smallest worth at which the plan does not need more than the minutes left.
+
+        Where it needs none at all then, since all falls away at once, a little less.
+        """
         low, high = 0.0, 1.0 / self._costs.hole_min
         for _ in range(_HALVINGS):
             middle = (low + high) / 2.0
             used = sum(s.minutes for level in self._levels(middle) for s in level)
             low, high = (middle, high) if used > self._minutes else (low, middle)
-        return high
+        return high if any(self._levels(high)) else low
 
     def _levels(self, worth: float) -> tuple[list[Stretch], list[Stretch], list[Stretch]]:
         """Stretches worth their time: in this patch, in this square, in other squares."""
         here = self._here
         inside: list[Stretch] = []
         near: list[Stretch] = []
-        squares: dict[tuple[str, str], list[tuple[float, Stretch]]] = {}
+        squares: dict[tuple[str, str], list[Stretch]] = {}
         for patch, order in self._patches.items():
             way = self._way(patch)
             if way > self._minutes:
@@ -111,14 +114,14 @@ class HolePlan:
             own = patch == here.in_patch or patch[:2] == here.in_square
             entry = way if own else self._costs.patch_min
             stretch = self._stretch(order, entry, worth)
-            surplus = stretch.good - worth * stretch.minutes
-            if surplus <= 0.0:
+            if stretch.good <= worth * stretch.minutes:
                 continue
             if own:
                 (inside if patch == here.in_patch else near).append(stretch)
             else:
-                squares.setdefault(patch[:2], []).append((surplus, stretch))
-        far = [self._square(s, f) for s, f in squares.items() if self._pays(s, f, worth)]
+                squares.setdefault(patch[:2], []).append(stretch)
+        whole = [self._square(square, found) for square, found in squares.items()]
+        far = [s for s in whole if s.good > worth * s.minutes]
         return inside, near, far
 
     def _stretch(self, order: NDArray[np.int64], entry: float, worth: float) -> Stretch:
@@ -130,19 +133,19 @@ class HolePlan:
             tuple(map(int, order[:count])), float(p[:count].sum()), entry + (count - 1) * hole
         )
 
-    def _square(self, square: tuple[str, str], found: list[tuple[float, Stretch]]) -> Stretch:
-        """All patches of another square that are worth their time, the best first."""
-        ordered = sorted((s for _, s in found), key=lambda s: -s.rate)
-        return Stretch(
-            tuple(i for s in ordered for i in s.holes),
-            sum(s.good for s in ordered),
-            sum(s.minutes for s in ordered) + self._extra(square),
-        )
-
-    def _pays(
-        self, square: tuple[str, str], found: list[tuple[float, Stretch]], worth: float
-    ) -> bool:
-        return sum(surplus for surplus, _ in found) > worth * self._extra(square)
+    def _square(self, square: tuple[str, str], found: list[Stretch]) -> Stretch:
+        """The patches of another square that are worth their time, the best first, if they fit."""
+        holes: list[int] = []
+        good, minutes = 0.0, self._extra(square)
+        for stretch in sorted(found, key=lambda s: -s.rate):
+            room = int((self._minutes - minutes - self._costs.patch_min) / self._costs.hole_min) + 1
+            kept = stretch.holes[: max(room, 0)]
+            if not kept or minutes + self._costs.patch_min > self._minutes:
+                break
+            holes += kept
+            good += float(self._probability[list(kept)].sum())
+            minutes += self._costs.patch_min + (len(kept) - 1) * self._costs.hole_min
+        return Stretch(tuple(holes), good, minutes)
 
     def _extra(self, square: tuple[str, str]) -> float:
         """Minutes to another square beyond those to another patch."""

@@ -8,12 +8,16 @@ import h5py
 import numpy as np
 
 
-def write_cube(path: Path, cube: np.ndarray) -> Path:
-    """An NSID-like file of spectra (rows, columns, fields) with a field axis."""
+def write_nsid(path: Path, data: np.ndarray, fields: np.ndarray | None = None) -> Path:
+    """A main dataset with a dimension scale on every axis, as NSID has it."""
     with h5py.File(path, "w") as file:
-        main = file.create_dataset("map/map", data=cube.astype(np.float64))
-        for axis, size in enumerate(cube.shape):
-            scale = file.create_dataset(f"map/axis_{axis}", data=np.arange(size, dtype=float))
-            scale.make_scale(f"axis_{axis}")
-            main.dims[axis].attach_scale(scale)
+        group = file.create_group("Measurement_000/Channel_000/map")
+        main = group.create_dataset("map", data=data)
+        main.attrs["quantity"] = "log J"
+        axes = [np.arange(n, dtype=float) for n in data.shape]
+        axes[-1] = axes[-1] if fields is None else fields
+        for k, (name, values) in enumerate(zip("xyE", axes, strict=False)):
+            scale = group.create_dataset(name, data=values)
+            scale.make_scale(name)
+            main.dims[k].attach_scale(scale)
     return path
