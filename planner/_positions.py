@@ -142,8 +142,8 @@ class PositionBelief:
         """What measuring each position is worth to people who wish this, in the property's unit.
 
         The expected improvement and the standard deviation by their weights, or the mean above the
-        lowest where the largest believed value is to be measured next; times one and the liking of
-        what looks like the place that more is wanted of.
+        lowest where the largest believed value is to be measured next. What looks like the place
+        that more is wanted of is worth more by so many times the largest gain.
         """
         gain = np.zeros(len(self.positions))
         if wishes.exploit:
@@ -154,16 +154,17 @@ class PositionBelief:
                 gain += wishes.maximize * self.improvement()[0]
             if wishes.explore:
                 gain += wishes.explore * self.std()
+        gain += self._liking(wishes) * float(gain.max())
         gain[self.rows] = 0.0
-        return gain * self._liking(wishes)
+        return gain
 
     def _liking(self, wishes: Wishes) -> Vector:
         if wishes.more_like is None or wishes.more_like not in self.positions:
-            return np.ones(len(self.positions))
+            return np.zeros(len(self.positions))
         place = self._local[self.positions.index(wishes.more_like)]
         away = np.linalg.norm(self._local - place, axis=1)
         near = float(np.quantile(away, 0.1)) or 1.0
-        return 1.0 + wishes.liking * np.exp(-0.5 * (away / near) ** 2)
+        return wishes.liking * np.exp(-0.5 * (away / near) ** 2)
 
     def for_best(
         self,

@@ -41,7 +41,7 @@ class LocalValue:
     unit
         Standard deviation of the reward.
     liking
-        Factor (N,) by which people like places more than others.
+        How much more than the best of them all people like each place (N,), in its gain.
     overview
         What is needed for the weight ``explore``; None where it is zero.
     """
@@ -58,13 +58,16 @@ class LocalValue:
     def gain(self, wishes: Wishes, noise: float) -> Vector:
         """Of a measurement with so much noise at every candidate, (N,)."""
         if wishes.exploit:
-            return (self.mean - float(self.mean.min())) / self.unit * self.liking
+            return self._liked((self.mean - float(self.mean.min())) / self.unit)
         total = np.zeros(len(self.mean))
         if wishes.maximize:
             total += wishes.maximize * self._improvement(noise)
         if wishes.explore and self.overview is not None:
             total += wishes.explore * self._learnt(self.overview, noise)
-        return total / self.unit * self.liking
+        return self._liked(total / self.unit)
+
+    def _liked(self, gain: Vector) -> Vector:
+        return gain + self.liking * float(gain.max())
 
     def _improvement(self, noise: float) -> Vector:
         """Expected rise of the largest believed value (knowledge gradient of a single place).

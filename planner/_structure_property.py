@@ -419,16 +419,16 @@ class StructureProperty:
         return Overview(rows, self.belief.covariance(rows))
 
     def _liking(self) -> Vector:
-        """How much more than 1 each place is liked, by its structure's likeness to a chosen one."""
+        """How much each place is liked, by its structure's likeness to a chosen one."""
         chosen = self.wishes.more_like
         if chosen is None:
-            return np.ones(len(self.positions))
+            return np.zeros(len(self.positions))
         row = self._rows.get(chosen)
         if row is None:
             raise SpecError(_WHO, f"more_like={chosen}", "a position of the session", "correct it")
         away = np.linalg.norm(self._views.components - self._views.components[row], axis=1)
         near = float(np.quantile(away, 0.1)) or 1.0
-        return 1.0 + self.wishes.liking * np.exp(-0.5 * (away / near) ** 2)
+        return self.wishes.liking * np.exp(-0.5 * (away / near) ** 2)
 
     def _place(self, row: int) -> Position:
         r, c = self.positions[row]

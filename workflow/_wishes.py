@@ -38,7 +38,7 @@ class Wishes(Record):
     more_like
         A position (row, column) whose surroundings are sought; as text ``row,column``.
     liking
-        How much more than another place the one most like ``more_like`` is worth.
+        By how many times the largest gain of all the places most like ``more_like`` are worth more.
     exploit
         Whether the largest believed value is measured next, whatever that teaches.
     """
