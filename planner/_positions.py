@@ -209,7 +209,7 @@ def measured_of(
     values = np.array(table.columns[quantity])
     std = np.array(table.columns.get(f"{quantity}_std", (0.0,) * count))
     if reward is not None and set(reward.names) <= set(table.columns):
-        pairs = [reward_of(reward, values_at(table, i)) for i in np.flatnonzero(good)]
+        pairs = [reward_of(reward, values_at(table, i)) for i in range(count) if good[i]]
         values, std = np.zeros(count), np.zeros(count)
         values[good], std[good] = np.array(pairs).reshape(-1, 2).T
     return Measured(

@@ -66,7 +66,7 @@ def test_the_model_that_foretells_is_believed(truth: np.ndarray, best: str) -> N
 
 def test_scores_forget() -> None:
     belief = LocalBelief(Views.of(PLACES, PATCHES), 0, QUICK)
-    rows = np.arange(60) * 3
+    rows, early = np.arange(60) * 3, 0.0
     changing = np.concatenate([SMOOTH[rows[:30]], HIDDEN[rows[30:]]])
     for end in range(10, 61, 10):
         values = Readings(rows[:end], changing[:end], np.full(end, 0.02))
