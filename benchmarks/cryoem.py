@@ -8,7 +8,6 @@ makes every seed another problem. A hole is good below 6 Å.
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import sys
 import time
@@ -25,6 +24,7 @@ from probewise.planner._hole_plan import HolePlan
 from ._command import RESULTS, seed_list
 from ._cryoem_data import PUBLISHED, Recording, load_recording
 from ._data import VARIABLE
+from ._lines import append, records
 from ._records import this_machine
 from ._tables import markdown, plus_minus
 
@@ -98,19 +98,12 @@ def _clairvoyant(
         good, moves = good + int(truth[here]), moves + (minutes > costs.hole_min)
 
 
-def records(path: Path) -> list[dict[str, Any]]:
-    """Finished sessions; a torn last line is left out."""
-    lines = path.read_text(encoding="utf-8").splitlines(keepends=True) if path.exists() else []
-    return [json.loads(line) for line in lines if line.endswith("\n")]
-
-
 def run_missing(
     recording: Recording, out: Path, seeds: Sequence[int], horizon_min: float
 ) -> Iterator[dict[str, Any]]:
     """Play what is not in ``out`` yet, and append each session when it ends."""
     done = {(r["set"], r["costs"], r["policy"], r["seed"], r["horizon_min"]) for r in records(out)}
     tables = {"published": PUBLISHED, "measured": recording.measured_costs}
-    out.parent.mkdir(parents=True, exist_ok=True)
     for seed in seeds:
         for set_name, share in SETS.items():
             for cost_name, costs in tables.items():
@@ -121,8 +114,7 @@ def run_missing(
                     found = play(recording, policy, costs, horizon_min, share, seed)
                     machine = this_machine().model_dump()
                     record = {**head, "horizon_min": horizon_min, **found, "machine": machine}
-                    with out.open("a", encoding="utf-8") as file:
-                        file.write(json.dumps(record) + "\n")
+                    append(out, record)
                     yield record
 
 

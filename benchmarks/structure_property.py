@@ -7,7 +7,6 @@ is never played again. ``--speed`` times decisions over 10,000 positions instead
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import sys
 import time
@@ -24,6 +23,7 @@ from probewise.planner import ProbePrices, StructureProperty
 from ._command import RESULTS, seed_list
 from ._data import CHECKOUT, VARIABLE, DataMissingError
 from ._dklgpr import PeerMissingError
+from ._lines import append, records
 from ._records import this_machine
 from ._sp_players import SHARES, play
 from ._sp_problems import QUANTITY, SCENES
@@ -32,18 +32,11 @@ from ._tables import markdown, plus_minus
 POLICIES = ("session", "session-explore", "xy-gp", "random", "dklgpr")
 
 
-def records(path: Path) -> list[dict[str, Any]]:
-    """Finished sessions; a torn last line is left out."""
-    lines = path.read_text(encoding="utf-8").splitlines(keepends=True) if path.exists() else []
-    return [json.loads(line) for line in lines if line.endswith("\n")]
-
-
 def run_missing(
     out: Path, scenes: Sequence[str], policies: Sequence[str], seeds: Sequence[int]
 ) -> Iterator[dict[str, Any]]:
     """Play what is not in ``out`` yet, and append each session when it ends."""
     done = {(r["scene"], r["policy"], r["seed"]) for r in records(out) if "scene" in r}
-    out.parent.mkdir(parents=True, exist_ok=True)
     for seed in seeds:
         for scene in scenes:
             for policy in policies:
@@ -59,13 +52,8 @@ def run_missing(
                     "mean_s": float(np.mean(log.seconds)),
                     "machine": this_machine().model_dump(),
                 }
-                _append(out, record)
+                append(out, record)
                 yield record
-
-
-def _append(out: Path, record: dict[str, Any]) -> None:
-    with out.open("a", encoding="utf-8") as file:
-        file.write(json.dumps(record) + "\n")
 
 
 def speed(out: Path, pixels: int = 100, measured: int = 200, batch: int = 4) -> dict[str, Any]:
@@ -102,7 +90,7 @@ def speed(out: Path, pixels: int = 100, measured: int = 200, batch: int = 4) -> 
         },
         "machine": this_machine().model_dump(),
     }
-    _append(out, record)
+    append(out, record)
     return record["speed"]
 
 
