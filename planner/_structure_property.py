@@ -8,38 +8,23 @@ from typing import final
 import numpy as np
 from numpy.typing import NDArray
 
-from ..workflow import Estimate, Formula, Record, SpecError, Wishes
+from ..workflow import Estimate, Formula, SpecError, Wishes
 from ._gp import Matrix, Vector
 from ._planner import as_estimate
 from ._session_belief import LocalBelief, Views
+from ._session_choice import Choice, Chooser, spread_out
 from ._session_gp import Prediction, Readings
-from ._session_prices import ProbePrices, distances, shortest_path
+from ._session_prices import ProbePrices, shortest_path
 from ._session_reward import Reward, reward_of
 from ._session_value import LocalValue, Overview
+from ._session_visit import MODELS, Position, Visit, check_models, check_views
 from ._threads import one_thread
 
-Position = tuple[int, int]
-MODELS = ("place", "structure", "deep", "trees")
 _START = 8
 """Places drawn spread out over the structures before any model is asked."""
 _OVERVIEW = 160
 """Places that stand for all where it is asked what becomes known everywhere."""
 _WHO = "structure-property session"
-
-
-class Visit(Record):
-    """A place to measure, for how long, and what the way there, settling and the dwell take.
-
-    ``gain`` is what the measurement is worth in standard deviations of the reward, ``expected``
-    what is believed there.
-    """
-
-    position: Position
-    dwell_s: float
-    minutes: float
-    gain: float
-    expected: Estimate | None = None
-    reason: str = ""
 
 
 @final
@@ -89,7 +74,8 @@ class StructureProperty:
         seed: int = 0,
     ) -> None:
         self.positions = np.asarray(positions, dtype=np.int64)
-        _check(self.positions, np.asarray(patches), models)
+        check_views(self.positions, np.asarray(patches))
+        check_models(models)
         self.prices, self.wishes = prices or ProbePrices(), wishes or Wishes()
         self._rewards = dict(rewards or {})
         self._asked_for = Formula(expression=reward) if isinstance(reward, str) else reward
@@ -126,89 +112,38 @@ class StructureProperty:
             free = self._free()
             if not len(free):
                 return []
-            count = min(n, len(free))
-            if len(self._told) < _START:
-                chosen = self._spread_out(free, min(count, _START - len(self._told)))
-            else:
-                chosen = self._worthwhile(free, count)
+            chosen = self._chosen(free, n)
         visits = self._along_a_path(chosen)
         self._pending = {v.position: v for v in visits}
         return visits
 
-    def _worthwhile(self, free: NDArray[np.int64], count: int) -> list[tuple[int, float, float]]:
-        """Rows, dwells and gains: the largest gain per minute, one after another.
+    def _chosen(self, free: NDArray[np.int64], count: int) -> list[Choice]:
+        if len(self._told) < _START:
+            seen = np.column_stack([self._views.components, self._views.places])
+            known = [row for row, _ in self._told]
+            rows = spread_out(seen, known, free, min(count, _START - len(known)), self._seed)
+            return [Choice(row, self.prices.dwells_s[-1], 0.0) for row in rows]
+        chooser = Chooser(self.positions, self.prices, self.wishes, self._covariance)
+        return chooser.choose(self._value(), free, self._here, count)
 
-        What was chosen counts as measured, and the way to the next place begins at the nearest of
-        them.
-        """
-        value = self._value()
-        allowed = np.zeros(len(self.positions), dtype=bool)
-        allowed[free] = True
-        start = self.positions[:0] if self._here is None else np.array([self._here])
-        away = distances(self.positions, start).min(axis=1) if len(start) else None
-        chosen: list[tuple[int, float, float]] = []
-        for _ in range(count):
-            row, dwell, gain = self._best(value, allowed, away)
-            chosen.append((row, dwell, gain))
-            allowed[row] = False
-            step = distances(self.positions, self.positions[[row]])[:, 0]
-            away = step if away is None else np.minimum(away, step)
-            if len(chosen) < count:
-                value = value.given(
-                    row, self.belief.covariance(np.array([row]))[:, 0], self.prices.noise(dwell)
-                )
-        return chosen
+    def _covariance(self, row: int) -> Vector:
+        return self.belief.covariance(np.array([row]))[:, 0]
 
-    def _best(
-        self, value: LocalValue, allowed: NDArray[np.bool_], away: Vector | None
-    ) -> tuple[int, float, float]:
-        """Row, dwell and gain with the largest gain per minute; exploiting, with the largest."""
-        best = (-np.inf, -1, self.prices.dwells_s[0], 0.0)
-        dwells = self.prices.dwells_s[-1:] if self.wishes.exploit else self.prices.dwells_s
-        for dwell in dwells:
-            gain = value.gain(self.wishes, self.prices.noise(dwell))
-            minutes = self.prices.minutes(0.0 if away is None else away, dwell)
-            rate = gain if self.wishes.exploit else gain / minutes
-            rate = np.where(allowed, rate, -np.inf)
-            row = int(np.argmax(rate))
-            if rate[row] > best[0]:
-                best = (float(rate[row]), row, dwell, float(gain[row]))
-        return best[1], best[2], best[3]
-
-    def _spread_out(self, free: NDArray[np.int64], count: int) -> list[tuple[int, float, float]]:
-        """The first places: each as unlike the earlier ones in structure and place as can be."""
-        rng = np.random.default_rng([self._seed, 11])
-        seen = np.column_stack([self._views.components, self._views.places])
-        known = [row for row, _ in self._told]
-        chosen: list[int] = []
-        pool = rng.choice(free, min(len(free), 256), replace=False)
-        for _ in range(count):
-            others = seen[[*known, *chosen]]
-            left = pool[~np.isin(pool, chosen)]
-            if not len(left):
-                break
-            if not len(others):
-                chosen.append(int(left[0]))
-                continue
-            apart = np.linalg.norm(seen[left][:, None] - others[None], axis=2).min(axis=1)
-            chosen.append(int(left[np.argmax(apart)]))
-        return [(row, self.prices.dwells_s[-1], 0.0) for row in chosen]
-
-    def _along_a_path(self, chosen: Sequence[tuple[int, float, float]]) -> list[Visit]:
-        places = [self._place(row) for row, _, _ in chosen]
+    def _along_a_path(self, chosen: Sequence[Choice]) -> list[Visit]:
+        places = [self._place(choice.row) for choice in chosen]
         here, visits = self._here, []
         mixed = self.belief.mixed() if self._told else None
         for i in shortest_path(here, places):
-            row, dwell, gain = chosen[i]
+            choice = chosen[i]
             apart = 0.0 if here is None else float(np.hypot(*np.subtract(places[i], here)))
             visits.append(
                 Visit(
                     position=places[i],
-                    dwell_s=dwell,
-                    minutes=float(self.prices.minutes(apart, dwell)),
-                    gain=gain,
-                    expected=None if mixed is None else _estimate(mixed, row),
-                    reason=self._reason(gain),
+                    dwell_s=choice.dwell_s,
+                    minutes=float(self.prices.minutes(apart, choice.dwell_s)),
+                    gain=choice.gain,
+                    expected=None if mixed is None else _estimate(mixed, choice.row),
+                    reason=self._reason(choice.gain),
                 )
             )
             here = places[i]
@@ -437,22 +372,3 @@ class StructureProperty:
 
 def _estimate(mixed: Prediction, row: int) -> Estimate:
     return Estimate(value=float(mixed.mean[row]), std=float(mixed.total_std[row]))
-
-
-def _check(positions: NDArray[np.int64], patches: Matrix, models: Sequence[str]) -> None:
-    fits = positions.ndim == 2 and positions.shape[1] == 2 and patches.ndim == 2
-    if not fits or len(positions) != len(patches) or len(positions) < 2:
-        raise SpecError(
-            _WHO,
-            f"positions {positions.shape} and patches {patches.shape}",
-            "(N, 2) and (N, p) with the same N of at least 2",
-            "give one patch for every position",
-        )
-    if len(np.unique(positions, axis=0)) != len(positions) or not np.isfinite(patches).all():
-        raise SpecError(
-            _WHO, "a position twice, or NaN in patches", "each position once, numbers", "mend it"
-        )
-    if not set(models) <= set(MODELS) or not set(models) & set(MODELS[:3]):
-        raise SpecError(
-            _WHO, f"models {tuple(models)}", f"some of {MODELS}, one but trees", "correct it"
-        )
