@@ -8,7 +8,7 @@ from unittest.mock import create_autospec
 
 import numpy as np
 import pytest
-from support_recordings import write_nsid
+from support_cubes import write_nsid
 
 from probewise.campaign import Campaign, load_spec
 from probewise.campaign import _campaign as module

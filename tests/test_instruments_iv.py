@@ -8,7 +8,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pytest
-from support_recordings import write_nsid
+from support_cubes import write_nsid
 
 from probewise.analysis import IvAnalysis
 from probewise.instruments import IvCubeTruth, IvReplay, load_iv_cube
