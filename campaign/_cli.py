@@ -19,6 +19,7 @@ from ._cli_agents import agents_app
 from ._cli_cluster import print_cluster
 from ._cli_control import register
 from ._cli_errors import complaining
+from ._cli_export import export
 from ._compare import Comparison, compare, comparison_table, write_records
 from ._explain import explain
 from ._finish import finish, rewrite_report
@@ -45,6 +46,7 @@ app = typer.Typer(
 )
 app.add_typer(agents_app)
 app.command("cluster")(print_cluster)
+app.command("export")(export)
 
 
 class RuntimeChoice(StrEnum):
