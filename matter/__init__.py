@@ -8,6 +8,8 @@ from ._growth import Film, grow
 from ._hysteresis import Regions, loops, triangle
 from ._landau import Landau, SwitchingFields, switching_fields
 from ._pad import PIXELS, Pad, PIXEL_nm, grown_design, make_pad
+from ._particles import Particles, SCENE_nm, SCENE_START_nm, make_particles
+from ._plasmons import DAMPING_eV, Plasmons, make_plasmons
 from ._seeds import rng_of
 from ._switching import switchable_polarization
 from ._truth import Landscape, SmBfoTruth, landscape
@@ -16,6 +18,7 @@ from ._world import SPACE, FILM_THICKNESS_nm, TEST_FIELD_kV_per_cm, World, make_
 __all__ = [
     "PIXELS",
     "SPACE",
+    "DAMPING_eV",
     "FILM_THICKNESS_nm",
     "Film",
     "Landau",
@@ -23,7 +26,11 @@ __all__ = [
     "Lattice",
     "PIXEL_nm",
     "Pad",
+    "Particles",
+    "Plasmons",
     "Regions",
+    "SCENE_START_nm",
+    "SCENE_nm",
     "SmBfoTruth",
     "SwitchingFields",
     "TEST_FIELD_kV_per_cm",
@@ -33,6 +40,8 @@ __all__ = [
     "landscape",
     "loops",
     "make_pad",
+    "make_particles",
+    "make_plasmons",
     "make_world",
     "rng_of",
     "switchable_polarization",
