@@ -89,7 +89,7 @@ class _Teller:
     resources: dict[str, str] = field(default_factory=dict)
     counts: Counter[str] = field(default_factory=Counter)
     ended: str | None = None
-    last: datetime = datetime.fromtimestamp(0).astimezone()
+    last: datetime | None = None
 
     def start(self, event: Started, wall: datetime) -> Document:
         self.spec = spec_from_dict(event.spec, "the run's journal")
@@ -137,7 +137,7 @@ class _Teller:
         return "stop", {
             "uid": self._uid("stop"),
             "run_start": self._uid("start"),
-            "time": self.last.timestamp(),
+            "time": self.last.timestamp() if self.last is not None else 0.0,
             "exit_status": "abort" if self.ended is None else "success",
             "reason": "the run has not ended" if self.ended is None else self.ended,
             "num_events": dict(self.counts),

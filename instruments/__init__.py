@@ -10,9 +10,11 @@ from ._iv_cube import IvCube, load_iv_cube
 from ._iv_replay import IvReplay
 from ._iv_truth import IvCubeTruth
 from ._limits import Forbidden, Limits, default_limits, limits_from
+from ._live_workers import ArrayServerScope, OphydInstrument, TangoScope
 from ._microscope import Microscope
 from ._permit import Permit
 from ._pfm import PfmTwin
+from ._playback_workers import SpmReplay, StemReplay
 from ._procedures import (
     Geometry,
     Procedure,
@@ -23,15 +25,19 @@ from ._procedures import (
     parameters_of,
     stem_procedures,
 )
+from ._recording import Recording
+from ._recording_files import load_recording
 from ._run import DryRun, Foreseen, Run
 from ._stem_twin import StemTwinDriver
 from ._stem_worker import StemTwin
+from ._usim_worker import UsimScopeTwin
 from ._watchdogs import Alarm, Watchdogs
 
 __all__ = [
     "DETECTORS",
     "Alarm",
     "Angel",
+    "ArrayServerScope",
     "Attend",
     "CapacitorTwin",
     "Console",
@@ -47,12 +53,18 @@ __all__ = [
     "Judgement",
     "Limits",
     "Microscope",
+    "OphydInstrument",
     "Permit",
     "PfmTwin",
     "Procedure",
+    "Recording",
     "Run",
+    "SpmReplay",
+    "StemReplay",
     "StemTwin",
     "StemTwinDriver",
+    "TangoScope",
+    "UsimScopeTwin",
     "Watch",
     "Watchdogs",
     "arrival",
@@ -65,6 +77,7 @@ __all__ = [
     "limits_from",
     "load_iv_cube",
     "load_of",
+    "load_recording",
     "parameters_of",
     "stem_procedures",
 ]

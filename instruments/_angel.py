@@ -10,6 +10,7 @@ from weakref import WeakKeyDictionary
 
 from ..workflow import (
     COMMANDS,
+    Adjust,
     Blank,
     Command,
     Detect,
@@ -183,6 +184,9 @@ class Angel:
             yield f"{command!r:.80} is no command of the instruction set"
         elif command.verb not in driver.verbs and not isinstance(command, Detect):
             yield f"the driver has no {command.verb!r}; it has {sorted(driver.verbs)}"
+        elif isinstance(command, Adjust) and command.what not in (driver.tunings or {command.what}):
+            tunings = sorted(driver.tunings or ())
+            yield f"the driver cannot tune {command.what!r}; it tunes {tunings}"
         elif self.limits.verbs is not None and command.verb not in self.limits.verbs:
             yield f"{command.verb!r} is not among the allowed {sorted(self.limits.verbs)}"
         if (driver.technique, driver.twin) != (self.technique, self.twin):
