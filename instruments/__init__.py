@@ -28,6 +28,7 @@ from ._procedures import (
 from ._recording import Recording
 from ._recording_files import load_recording
 from ._run import DryRun, Foreseen, Run
+from ._serving import serve_array_server, serve_tango
 from ._stem_twin import StemTwinDriver
 from ._stem_worker import StemTwin
 from ._usim_worker import UsimScopeTwin
@@ -79,5 +80,7 @@ __all__ = [
     "load_of",
     "load_recording",
     "parameters_of",
+    "serve_array_server",
+    "serve_tango",
     "stem_procedures",
 ]

@@ -45,7 +45,7 @@ class ParticleBench:
     ) -> Floats:
         """Counts (pixels, pixels) over a square with this top-left corner of the stage."""
         step = side_nm / pixels
-        centres = (np.arange(pixels) + 0.5) * step
+        centres: Floats = (np.arange(pixels, dtype=np.float64) + 0.5) * step
         clean = self._specimen.scattering(y_nm + centres, x_nm + centres)
         seen = blurred(clean, (step, step), self._optics.covariance_nm2())
         share = np.clip(_SCATTERED_PER_nm * seen, 0.0, 0.9)

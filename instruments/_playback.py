@@ -51,8 +51,8 @@ class Playback:
             ``missing``, if pixels were not recorded; what was, is given before.
         """
         r = self.recording
-        y = (np.arange(r.y_nm.size) + 0.5) * r.pixel_nm[0]
-        x = (np.arange(r.x_nm.size) + 0.5) * r.pixel_nm[1]
+        dy, dx = r.pixel_nm
+        y, x = r.y_nm + 0.5 * dy, r.x_nm + 0.5 * dx
         axes = (Axis("y", "nm", y, "spatial"), Axis("x", "nm", x, "spatial"))
         frame = Frame("image", r.unit, axes, r.quantity, "IMAGE", {"recording": r.source})
         yield Chunk(frame, 0, r.image(), seconds=0.0)

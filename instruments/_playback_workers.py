@@ -29,6 +29,8 @@ from ._procedures import Geometry, Procedure, arrival, given_program, load_of
 from ._recording_files import load_recording
 from ._run import Run
 
+_IMAGE = "recording: its image, or the mean of its channels"
+
 
 class _Player(Microscope):
     """What both kinds of recordings share."""
@@ -112,9 +114,7 @@ class StemReplay(_Player):
 
         known = {
             "load_sample": Procedure("recording: takes no part of the data", load),
-            "overview_scan": Procedure(
-                "recording: its image, or the mean of its channels", overview
-            ),
+            "overview_scan": Procedure(_IMAGE, overview),
             "run_program": Procedure("recording: the program that the step gives", given_program),
         }
         if self._playback.recording.spectral is not None:
@@ -148,9 +148,7 @@ class SpmReplay(_Player):
 
         known = {
             "load_sample": Procedure("recording: takes no part of the data", load),
-            "overview_scan": Procedure(
-                "recording: its image, or the mean of its channels", overview
-            ),
+            "overview_scan": Procedure(_IMAGE, overview),
             "run_program": Procedure("recording: the program that the step gives", given_program),
         }
         if self._playback.recording.spectral is not None:

@@ -183,7 +183,11 @@ class TangoMicroscope:
         try:
             with h5py.File(path, "r") as file:
                 found = _dataset(file, detector, axes)
-                if found is None or found.size > MAX_VALUES or found.dtype.kind not in "biuf":
+                if (
+                    found is None
+                    or (found.size or 0) > MAX_VALUES
+                    or found.dtype.kind not in "biuf"
+                ):
                     raise OSError(f"no numeric dataset of {axes} axes for {detector!r}")
                 return np.asarray(found[()], dtype=np.float64)
         except (OSError, RuntimeError, KeyError) as error:

@@ -95,10 +95,10 @@ class SpectrumTwin(Device):
 class ScopeTwin(Device):
     """The microscope: acquisitions are written to a folder, and their keys given back."""
 
-    folder = device_property(dtype=str)
-    seed = device_property(dtype=int, default_value=0)
-    speed = device_property(dtype=float, default_value=1.0)
-    faults = device_property(dtype=(str,), default_value=[])
+    folder: Any = device_property(dtype=str)
+    seed: Any = device_property(dtype=int, default_value=0)
+    speed: Any = device_property(dtype=float, default_value=1.0)
+    faults: Any = device_property(dtype=(str,), default_value=[])
 
     def init_device(self) -> None:
         super().init_device()

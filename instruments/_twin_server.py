@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -97,7 +97,7 @@ class Conduct:
         return counts
 
 
-def parse_faults(texts: list[str]) -> dict[str, int]:
+def parse_faults(texts: Sequence[str]) -> dict[str, int]:
     """Faults from texts such as ``drop:3``.
 
     Raises

@@ -169,7 +169,8 @@ class UsimDriver(Driver):
         try:
             fractions = self._composition.fractions(command.design)
         except DesignSpaceError as error:
-            raise DriverFault("refused", f"{error.given}; allowed: {error.allowed}", error.remedy)
+            message = f"Nion uSim: {error.given}; allowed: {error.allowed}"
+            raise DriverFault("refused", message, error.remedy) from error
         text = f"{self._world_seed}/{command.sample}/{command.site}"
         self._scope.load(fractions, [self._world_seed, *text.encode()])
 

@@ -13,6 +13,7 @@ pytest.importorskip("nion.usim_device", reason="the extra 'usim' is not installe
 
 PEROVSKITE = parse_composition("O: 3; Ti: 1; Ba: 1 - la; La: la")
 FIELD_nm = 200.0
+SIZE_nm = (FIELD_nm, FIELD_nm)
 
 
 @pytest.fixture(scope="module")
@@ -23,7 +24,7 @@ def scope() -> UsimScope:
 def on_a_flake(scope: UsimScope) -> tuple[float, float]:
     """A place on a single layer, in fractions of the field of view."""
     scope.blank(False)
-    image = scope.image((50, 50), (0, 0), (FIELD_nm,) * 2, 1e-3, np.random.default_rng(0))
+    image = scope.image((50, 50), (0, 0), SIZE_nm, 1e-3, np.random.default_rng(0))
     layers = np.rint(image / np.min(image[image > 0]))
     row, column = np.argwhere(layers == 1)[20]
     return (row + 0.5) / 50, (column + 0.5) / 50
@@ -64,10 +65,10 @@ def test_a_blanked_beam_and_the_vacuum_give_nothing(scope) -> None:
     assert scope.spectrum(y, x, FIELD_nm, 1.0, rng).sum() > 0
     scope.blank(True)
     assert scope.spectrum(y, x, FIELD_nm, 1.0, rng).sum() == 0
-    assert scope.image((16, 16), (0, 0), (FIELD_nm,) * 2, 1e-5, rng).sum() == 0
+    assert scope.image((16, 16), (0, 0), SIZE_nm, 1e-5, rng).sum() == 0
     scope.blank(False)
     scope.move_stage(5000.0, 5000.0)
-    assert scope.image((16, 16), (0, 0), (FIELD_nm,) * 2, 1e-5, rng).sum() == 0
+    assert scope.image((16, 16), (0, 0), SIZE_nm, 1e-5, rng).sum() == 0
     scope.move_stage(0.0, 0.0)
 
 
@@ -79,7 +80,7 @@ def test_the_same_seed_gives_the_same_noise_and_scopes_are_apart(scope) -> None:
         each.blank(False)
 
     def image(of: UsimScope, seed: int) -> np.ndarray:
-        return of.image((32, 32), (0, 0), (FIELD_nm,) * 2, 1e-5, np.random.default_rng(seed))
+        return of.image((32, 32), (0, 0), SIZE_nm, 1e-5, np.random.default_rng(seed))
 
     np.testing.assert_array_equal(image(scope, 1), image(scope, 1))
     assert not np.array_equal(image(scope, 1), image(scope, 2))
