@@ -225,7 +225,10 @@ class OphydRig:
             return self.wait(make, "connecting")
         except DriverFault as fault:
             raise WorkerError(
-                self.who, fault.message, "a device that connects", fault.remedy
+                self.who,
+                fault.message.removeprefix(f"{self.who}: "),
+                "a device that connects",
+                fault.remedy,
             ) from fault
         except Exception as error:
             raise WorkerError(

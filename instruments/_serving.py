@@ -66,7 +66,7 @@ def serve_tango(
         If the extra ``tango`` is not installed.
     """
     parse_faults(faults)
-    extra("tango", "tango", "Tango twin")
+    tango = extra("tango", "tango", "Tango twin")
     from . import _tango_twin as twin
 
     context = twin.tango_twin(folder, seed, speed, list(faults), host, port)
@@ -78,5 +78,7 @@ def serve_tango(
             "spectrum_device": context.get_device_access(twin.SPECTRUM),
         }
     finally:
-        with suppress(RuntimeError, twin.DevFailed):  # it may have ended by itself, or been told to
+        with suppress(
+            RuntimeError, tango.DevFailed
+        ):  # it may have ended by itself, or been told to
             context.stop()
