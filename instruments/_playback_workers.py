@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar, final
 
 from ..workflow import (
@@ -25,11 +25,24 @@ from ..workflow import (
 from ._driver import Driver
 from ._microscope import Microscope
 from ._playback import Playback, SpmPlayback, StemPlayback
-from ._procedures import Geometry, Procedure, arrival, given_program, load_of
+from ._procedures import Geometry, Procedure, given_program, load_of
 from ._recording_files import load_recording
 from ._run import Run
 
-_IMAGE = "recording: its image, or the mean of its channels"
+
+@dataclass(frozen=True)
+class _Manner:
+    """How a technique goes about it: what keeps the probe away, what brings it near, what it takes
+    at places, and the capability for that."""
+
+    away: Command
+    near: tuple[Command, ...]
+    take: Callable[[Where], Command]
+    capability: str
+
+
+_STEM = _Manner(Blank(), (), lambda at: Spectrum(at=at), "measure_spectra")
+_SPM = _Manner(Retract(), (Approach(),), lambda at: Loop(at=at), "measure_loops")
 
 
 class _Player(Microscope):
@@ -38,10 +51,37 @@ class _Player(Microscope):
     twin: ClassVar[bool] = False
     replayable: ClassVar[bool] = True
 
-    def __init__(self, driver: Driver, playback: Playback, **limits: Any) -> None:
-        self._playback = playback
+    def __init__(
+        self, driver: Driver, playback: Playback, manner: _Manner, limits: dict[str, Any]
+    ) -> None:
+        self._playback, self._manner = playback, manner
         columns = playback.recording.x_nm.size
         super().__init__(driver, Geometry(columns, playback.size_nm, corner=True), **limits)
+
+    def procedures(self) -> Mapping[str, Procedure]:
+        """Each loads first, so that it is the same program whatever was before."""
+
+        def load(job: Job, state: InstrumentState) -> Program:
+            return self._program(job)
+
+        def overview(job: Job, state: InstrumentState) -> Program:
+            return self._program(job, *self._manner.near, Overview(), self._manner.away)
+
+        def places(job: Job, state: InstrumentState) -> Program:
+            take = self._manner.take(self._points(job))
+            return self._program(job, *self._manner.near, take, self._manner.away)
+
+        known = {
+            "load_sample": Procedure("recording: takes no part of the data", load),
+            "overview_scan": Procedure(
+                "recording: its image, or the mean of its channels", overview
+            ),
+            "run_program": Procedure("recording: the program that the step gives", given_program),
+        }
+        if self._playback.recording.spectral is not None:
+            about = "recording: what was recorded at the pixels"
+            known[self._manner.capability] = Procedure(about, places)
+        return known
 
     def outcome(self, job: Job, run: Run) -> Outcome:
         """Credits and hours are not recorded: they are drawn from the step's distributions."""
@@ -52,6 +92,10 @@ class _Player(Microscope):
 
     def safe(self) -> str:
         return "a recording: nothing moves"
+
+    def _program(self, job: Job, *commands: Command) -> Program:
+        begun = (self._manner.away, load_of(job), *commands)
+        return Program.model_validate({"name": job.step.name, "commands": begun})
 
     def _points(self, job: Job) -> Where:
         """The middles of the pixels that the job names.
@@ -99,27 +143,7 @@ class StemReplay(_Player):
         sample: str = "", **limits: Any,
     ) -> None:  # fmt: skip
         playback = Playback(load_recording(path, dataset, pixel_nm))
-        super().__init__(StemPlayback(playback, sample), playback, **limits)
-
-    def procedures(self) -> Mapping[str, Procedure]:
-        def load(job: Job, state: InstrumentState) -> Program:
-            return _program(job, Blank(), load_of(job))
-
-        def overview(job: Job, state: InstrumentState) -> Program:
-            return _program(job, *arrival(job, state, state.field_of_view_nm), Overview())
-
-        def spectra(job: Job, state: InstrumentState) -> Program:
-            there = arrival(job, state, state.field_of_view_nm)
-            return _program(job, *there, Spectrum(at=self._points(job)))
-
-        known = {
-            "load_sample": Procedure("recording: takes no part of the data", load),
-            "overview_scan": Procedure(_IMAGE, overview),
-            "run_program": Procedure("recording: the program that the step gives", given_program),
-        }
-        if self._playback.recording.spectral is not None:
-            known["measure_spectra"] = Procedure("recording: spectra of the pixels", spectra)
-        return known
+        super().__init__(StemPlayback(playback, sample), playback, _STEM, limits)
 
 
 @final
@@ -132,29 +156,4 @@ class SpmReplay(_Player):
         sample: str = "", **limits: Any,
     ) -> None:  # fmt: skip
         playback = Playback(load_recording(path, dataset, pixel_nm))
-        super().__init__(SpmPlayback(playback, sample), playback, **limits)
-
-    def procedures(self) -> Mapping[str, Procedure]:
-        def load(job: Job, state: InstrumentState) -> Program:
-            return _program(job, Retract(), load_of(job))
-
-        def overview(job: Job, state: InstrumentState) -> Program:
-            there = arrival(job, state, state.field_of_view_nm)
-            return _program(job, *there, Approach(), Overview(), Retract())
-
-        def loops(job: Job, state: InstrumentState) -> Program:
-            there = arrival(job, state, state.field_of_view_nm)
-            return _program(job, *there, Approach(), Loop(at=self._points(job)), Retract())
-
-        known = {
-            "load_sample": Procedure("recording: takes no part of the data", load),
-            "overview_scan": Procedure(_IMAGE, overview),
-            "run_program": Procedure("recording: the program that the step gives", given_program),
-        }
-        if self._playback.recording.spectral is not None:
-            known["measure_loops"] = Procedure("recording: loops of the pixels", loops)
-        return known
-
-
-def _program(job: Job, *commands: Command) -> Program:
-    return Program.model_validate({"name": job.step.name, "commands": commands})
+        super().__init__(SpmPlayback(playback, sample), playback, _SPM, limits)

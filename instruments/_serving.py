@@ -78,7 +78,7 @@ def serve_tango(
             "spectrum_device": context.get_device_access(twin.SPECTRUM),
         }
     finally:
-        with suppress(
-            RuntimeError, tango.DevFailed
-        ):  # it may have ended by itself, or been told to
+        context.thread.kill()  # it may hang, or have ended by itself
+        context.thread.join(5.0)
+        with suppress(RuntimeError, tango.DevFailed):
             context.stop()
