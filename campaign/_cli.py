@@ -20,6 +20,7 @@ from ._cli_cluster import print_cluster
 from ._cli_control import register
 from ._cli_errors import complaining
 from ._cli_export import export
+from ._cli_instrument import instrument_app
 from ._cli_twin import twin_app
 from ._compare import Comparison, compare, comparison_table, write_records
 from ._explain import explain
@@ -47,6 +48,7 @@ app = typer.Typer(
 )
 app.add_typer(agents_app)
 app.add_typer(twin_app)
+app.add_typer(instrument_app)
 app.command("cluster")(print_cluster)
 app.command("export")(export)
 

@@ -13,7 +13,6 @@ from ._limits import Forbidden, Limits, default_limits, limits_from
 from ._live_workers import ArrayServerScope, OphydInstrument, TangoScope
 from ._microscope import Microscope
 from ._permit import Permit
-from ._pfm import PfmTwin
 from ._playback_workers import SpmReplay, StemReplay
 from ._procedures import (
     Geometry,
@@ -29,6 +28,9 @@ from ._recording import Recording
 from ._recording_files import load_recording
 from ._run import DryRun, Foreseen, Run
 from ._serving import serve_array_server, serve_tango
+from ._spm_procedures import spm_procedures
+from ._spm_twin import SpmTwinDriver
+from ._spm_workers import PfmTwin, SpmTwin
 from ._stem_twin import StemTwinDriver
 from ._stem_worker import StemTwin
 from ._usim_worker import UsimScopeTwin
@@ -61,6 +63,8 @@ __all__ = [
     "Recording",
     "Run",
     "SpmReplay",
+    "SpmTwin",
+    "SpmTwinDriver",
     "StemReplay",
     "StemTwin",
     "StemTwinDriver",
@@ -82,5 +86,6 @@ __all__ = [
     "parameters_of",
     "serve_array_server",
     "serve_tango",
+    "spm_procedures",
     "stem_procedures",
 ]

@@ -27,6 +27,7 @@ from ._driver import Driver
 from ._interlocks import broken_interlocks
 from ._limits import Limits, default_limits
 from ._permit import Permit, take_issuer
+from ._stream import within
 
 _issue = take_issuer()
 
@@ -158,18 +159,38 @@ class Angel:
         if isinstance(command, Detect):
             raise _no("a permit to detect", "detect on the console: no driver does it")
         meet(driver, self)
-        state = driver.state()
+        state = self._state_for(command, driver)
         with self._lock:
             said = self.judge(command, state, driver)
             if said.verdict == "refused" or (said.verdict == "confirm" and not vouched):
                 remedy = "name who vouches for it" if said.verdict == "confirm" else "change it"
                 raise GuardianError(
-                    "guardian angel", f"{command.sentence()}: {said.reason}",
+                    f"guardian angel, {command.sentence()!r}", said.reason,
                     f"what the limits {self.limits.digest} allow", remedy,
                 )  # fmt: skip
             permit = _issue(driver, command)
             self._settled[permit] = self._book.charge(state, exposures(command, state))
             return permit, said, state
+
+    def state(self, driver: Driver) -> InstrumentState:
+        """The state that the driver tells, if it tells it in time.
+
+        Raises
+        ------
+        DriverFault
+            If it does not.
+        """
+        return within(self.limits.silence_s, driver.state, "state")
+
+    def _state_for(self, command: Command, driver: Driver) -> InstrumentState:
+        """The state; what makes safe is tried even on an instrument that does not tell it."""
+        try:
+            return self.state(driver)
+        except Exception:
+            unknown = InstrumentState(technique=self.technique)
+            if _makes_safe(command, unknown):
+                return unknown
+            raise
 
     def settle(self, permit: Permit, electrons: float) -> None:
         """Book what really fell onto the specimen under a permit."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import pickle
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -66,7 +65,7 @@ def _permits(driver: Driver, angel: Angel, command: AnyCommand) -> None:
     permit, _, _ = angel.permit(command, driver)
     _refused(lambda: copy.copy(permit), "a copied permit")
     _refused(lambda: copy.deepcopy(permit), "a deeply copied permit")
-    _refused(lambda: pickle.dumps(permit), "a pickled permit")
+    _refused(lambda: permit.__reduce_ex__(2), "a pickled permit")
     _refused(lambda: setattr(permit, "command", command), "a permit that is written on")
     _refused(lambda: list(driver._do(command)), "_do while a permit lies unused")
     copied = command.model_copy()

@@ -20,14 +20,12 @@ from ..workflow import (
     Point,
     Program,
     Retract,
-    SpecError,
     Where,
 )
 from ._angel import Angel, meet
 from ._conduct import Conductor
 from ._driver import Driver, DriverFault
 from ._run import DryRun, Foreseen, Run
-from ._stream import within
 from ._watchdogs import Alarm, Watchdogs
 
 Watch = Callable[[Command, Chunk], str | None]
@@ -50,8 +48,8 @@ class Console:
     Every command goes the same way: its places are resolved, the angel judges it and gives a permit
     or refuses, the driver works in a thread of its own, the watchdogs look at every chunk, the
     electrons that fell are booked, and a line is written into the log. At the first command that is
-    refused or fails the program ends, and the instrument is brought into safety if a watchdog says
-    so.
+    refused or fails the program ends and, if anything was done before, the beam is blanked or the
+    tip retracted.
 
     Parameters
     ----------
@@ -96,7 +94,7 @@ class Console:
         DriverFault
             If it does not say, or not in time.
         """
-        return within(self._angel.limits.silence_s, self._driver.state, "state")
+        return self._angel.state(self._driver)
 
     def dry_run(self, program: Program, state: InstrumentState | None = None) -> DryRun:
         """What a program would do, cost, and be refused; nothing is done and no dose is booked.
@@ -175,8 +173,7 @@ class Console:
 
     def safe(self, who: str = "console") -> str:
         """Blank the beam or retract the tip, whatever the state; say in words what was done."""
-        entry = self._conductor.command(self._safe_command(), who, 0, "", None, _stop)[0]
-        self._log.append(entry)
+        entry = self._make_safe(who)
         if entry.outcome == "done":
             return f"{entry.sentence}: done"
         return f"{entry.sentence}: FAILED ({entry.reason})"
@@ -184,6 +181,11 @@ class Console:
     def close(self) -> None:
         """Let go of the instrument. May be called twice."""
         self._driver.close()
+
+    def _make_safe(self, who: str) -> Entry:
+        entry = self._conductor.command(self._safe_command(), who, 0, "", None, _stop)[0]
+        self._log.append(entry)
+        return entry
 
     def _safe_command(self) -> AnyCommand:
         return Blank() if self._driver.technique == "stem" else Retract()
@@ -206,6 +208,10 @@ class _Performance:
         for number, command in enumerate(program.commands):
             if not self._step(number, command):
                 break
+        failure = self._result.get("failure")
+        begun = any(e.outcome != "refused" for e in self._entries)
+        if failure is not None and begun:
+            self._entries.append(self._console._make_safe(f"{self._who}, after a failure"))
         try:
             state = self._console.state()
         except DriverFault:
@@ -269,6 +275,3 @@ def _spread(count: int, size_nm: float) -> tuple[Point, ...]:
         Point(y_nm=(k // side + 0.5) * size_nm / side, x_nm=(k % side + 0.5) * size_nm / side)
         for k in range(count)
     )
-
-
-__all__ = ["Attend", "Console", "SpecError", "Watch"]

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.ndimage import gaussian_filter, sobel
+from scipy.ndimage import distance_transform_edt, gaussian_filter, sobel
 
 from ..workflow import Array, Detect, Point, SpecError
 
@@ -58,15 +58,22 @@ def brightest(image: Floats, apart_px: float, count: int) -> Floats:
 
 
 def edges(image: Floats, apart_px: float, count: int) -> Floats:
-    """Places of the steepest gradient (Sobel after smoothing), the steepest first."""
+    """Places of the steepest gradient (Sobel after smoothing), the steepest first.
+
+    Only slopes above Otsu's threshold (IEEE Trans. Syst. Man Cybern. 9, 62 (1979)) are edges.
+    """
+    from skimage.filters import threshold_otsu
+
     smooth = gaussian_filter(image, 1.5)
     slope = np.hypot(sobel(smooth, axis=0), sobel(smooth, axis=1))
-    return _peaks(slope, apart_px, count)
+    if np.ptp(slope) == 0:
+        return np.empty((0, 2))
+    return _peaks(slope, apart_px, count, float(threshold_otsu(slope)))
 
 
 def particles(image: Floats, apart_px: float, count: int) -> Floats:
-    """Centres of mass of what is brighter than Otsu's threshold (IEEE Trans. Syst. Man Cybern. 9,
-    62 (1979)), split by the watershed of the distance to the background; the largest first."""
+    """Centres of mass of what is brighter than Otsu's threshold, split by the watershed of the
+    distance to the background; the largest first."""
     from skimage.filters import threshold_otsu
     from skimage.measure import regionprops
     from skimage.segmentation import watershed
@@ -75,8 +82,6 @@ def particles(image: Floats, apart_px: float, count: int) -> Floats:
     if np.ptp(smooth) == 0:
         return np.empty((0, 2))
     mask = smooth > threshold_otsu(smooth)
-    from scipy.ndimage import distance_transform_edt
-
     depth = np.asarray(distance_transform_edt(mask))
     seeds = np.zeros(image.shape, dtype=np.intp)
     for label, (row, column) in enumerate(_peaks(depth, apart_px, image.size), start=1):
@@ -98,13 +103,15 @@ def grid(image: Floats, apart_px: float, count: int) -> Floats:
     return np.stack(np.meshgrid(r, c, indexing="ij"), axis=-1).reshape(-1, 2)
 
 
-def _peaks(image: Floats, apart_px: float, count: int) -> Floats:
+def _peaks(image: Floats, apart_px: float, count: int, least: float | None = None) -> Floats:
     from skimage.feature import peak_local_max
 
     if np.ptp(image) == 0:
         return np.empty((0, 2))
     distance = max(1, round(apart_px))
-    found = peak_local_max(image, min_distance=distance, num_peaks=count, exclude_border=False)
+    found = peak_local_max(
+        image, min_distance=distance, num_peaks=count, threshold_abs=least, exclude_border=False
+    )
     return np.asarray(found, dtype=np.float64)
 
 

@@ -131,10 +131,11 @@ class Microscope(Worker, ABC):
             who=job.action.id,
             vouched=self._vouched_by,
             seed=job.action.seed,
-            hours=job.action.hours,
+            hours=self.hours(job),
         )
         outcome = self.outcome(job, run)
-        self._results[job.action.id] = outcome
+        if not self.replayable:
+            self._results[job.action.id] = outcome
         while len(self._results) > _REMEMBERED:
             self._results.popitem(last=False)
         return outcome
@@ -154,9 +155,20 @@ class Microscope(Worker, ABC):
             dose_e_per_A2=run.spent.dose_e_per_A2 if job.step.exposes else None,
             commands=run.entries,
             notes={"stopped_early": run.stopped} if run.stopped else {},
-            cost_credits=job.draw_price()[0] if self.twin and not nothing_done else None,
-            duration_h=run.spent.seconds / 3600.0 if self.twin else None,
+            cost_credits=0.0 if nothing_done else self.price(job, run)[0],
+            duration_h=0.0 if nothing_done else self.price(job, run)[1],
         )
+
+    def hours(self, job: Job) -> Mapping[str, float]:
+        """The campaign's hours, as the driver is told them."""
+        return job.action.hours
+
+    def price(self, job: Job, run: Run) -> tuple[float | None, float | None]:
+        """Credits and hours: a twin draws the credits and knows its simulated time; None leaves
+        them to the seat, which knows the price and measures the time of a live instrument."""
+        if not self.twin:
+            return None, None
+        return job.draw_price()[0], run.spent.seconds / 3600.0
 
     def safe(self) -> str:
         return self._console.safe()
@@ -198,7 +210,8 @@ def recorded(job: Job, run: Run, columns: int) -> dict[str, Array]:
 def at_pixels(job: Job, array: Array, columns: int) -> Array:
     """An array over positions, with row * columns + column of the overview as its first axis."""
     positions = job.action.target.positions
-    if not positions or array.axes[0].kind != "point_cloud":
+    placed = job.step.acts_on == "positions" and array.axes[0].kind == "point_cloud"
+    if not placed or len(array.data) > len(positions):
         return array
     pixels = np.array(positions[: len(array.data)]) @ np.array([columns, 1])
     axis = Axis("position", "1", pixels.astype(np.float64), "point_cloud")

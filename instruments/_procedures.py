@@ -77,8 +77,12 @@ def parameters_of(job: Job) -> dict[str, Any]:
     return {**job.step.parameters, **job.action.parameters}
 
 
-def filled(kind: type[Command], job: Job, **fixed: Any) -> AnyCommand:
-    """A command with the parameters of the job in its fields; ``fixed`` ones cannot be changed.
+def filled(
+    kind: type[Command], job: Job, usual: Mapping[str, Any] | None = None, **fixed: Any
+) -> AnyCommand:
+    """A command with the parameters of the job in its fields.
+
+    ``usual`` values stand where the job gives none; ``fixed`` ones cannot be changed.
 
     Raises
     ------
@@ -96,7 +100,9 @@ def filled(kind: type[Command], job: Job, **fixed: Any) -> AnyCommand:
             "correct the step's or the action's parameters",
         )
     verb = kind.model_fields["verb"].default
-    return command_from({"verb": verb, **fixed, **given}, f"step {job.step.name!r}")
+    return command_from(
+        {"verb": verb, **(usual or {}), **given, **fixed}, f"step {job.step.name!r}"
+    )
 
 
 def load_of(job: Job) -> Load:

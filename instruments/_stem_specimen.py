@@ -19,7 +19,7 @@ _FILM = 0.6
 """Scattering of the bare film, in nanometres of gold."""
 _CARBON = 0.02
 """Scattering of a nanometre of carbon, in nanometres of gold: (6/79)^1.7 and its density."""
-_GROWTH_nm_per_dose = 4e-7
+_GROWTH_nm_per_dose = 4e-6
 """Nanometres of carbon for one electron per square angstroem, before it levels off."""
 _MOST_CARBON_nm = 30.0
 _SPREAD_nm = 2.0

@@ -48,7 +48,8 @@ _OVERHEAD_s: dict[str, float] = {
 _BEAM_MOVE_s = 0.005
 _ROWS_AT_ONCE = 32
 _SPECTRA_AT_ONCE = 16
-_LEAST_SHARPNESS = 3e-4
+_LEAST_SIGNAL = 10.0
+"""Least sharpness to tune on, in units of what counting noise alone makes it vary by."""
 
 
 @final
@@ -262,23 +263,23 @@ class StemTwinDriver(Driver):
         yield self._wait("tune")
         if command.what == "focus":
             trials = np.linspace(-0.5, 0.5, command.steps) * command.span_nm
-            chunk, sharp = self._series(command, specimen, [(t, np.zeros(2)) for t in trials])
+            chunk, images = self._series(command, specimen, [(t, np.zeros(2)) for t in trials])
             yield chunk
-            self._optics.error_nm += _best(trials, sharp)
+            self._optics.error_nm += _best(trials, images)
             return
         half = command.steps // 2
         for axis, count in ((0, half), (1, command.steps - half)):
             trials = np.linspace(-0.5, 0.5, count) * command.span_nm
             unit = np.eye(2)[axis]
-            chunk, sharp = self._series(command, specimen, [(0.0, t * unit) for t in trials])
+            chunk, images = self._series(command, specimen, [(0.0, t * unit) for t in trials])
             yield chunk
-            best = _best(trials, sharp) * unit
+            best = _best(trials, images) * unit
             self._optics.astigmatism_nm = self._optics.astigmatism_nm + best
 
     def _series(
         self, command: Adjust, specimen: Specimen, trials: list[tuple[float, Floats]]
-    ) -> tuple[Chunk, Floats]:
-        """An image for each trial correction (defocus, astigmatism): time and dose, sharpness."""
+    ) -> tuple[Chunk, list[Floats]]:
+        """An image for each trial correction (defocus, astigmatism), and what they cost."""
         area, n = tuned_area(command, self._state), command.pixels
         y, x = self._axes(area, n, n)
         drift = specimen.drift_nm(np.array(self._clock_s))
@@ -287,26 +288,28 @@ class StemTwinDriver(Driver):
         scene = specimen.scattering(ys, xs)
         electrons = self._state.electrons_per_s * command.dwell_s
         pixel = (area.height_nm / n, area.width_nm / n)
-        sharp = []
+        images = []
         for defocus, astigmatism in trials:
             seen = blurred(scene, pixel, self._optics.covariance_nm2(defocus, astigmatism))
             mean = np.clip(_EFFICIENCY_PER_nm * seen, 0.0, 0.9) * electrons
-            sharp.append(sharpness(self._rng.poisson(mean).astype(np.float64)))
+            images.append(self._rng.poisson(mean).astype(np.float64))
         given = electrons * n * n * len(trials)
         self._expose(specimen, area, y, 0, n, given)
         seconds = self._pass(command.dwell_s * n * n * len(trials) * _FLYBACK)
-        return Chunk(seconds=seconds, electrons=given), np.array(sharp)
+        return Chunk(seconds=seconds, electrons=given), images
 
 
-def _best(trials: Floats, sharp: Floats) -> float:
+def _best(trials: Floats, images: list[Floats]) -> float:
     """The correction that makes the sharpest image.
 
     Raises
     ------
     DriverFault
-        If nothing in the images is sharp: there is nothing to tune on.
+        If nothing stands out of the noise of the images: there is nothing to tune on.
     """
-    if float(sharp.max()) < _LEAST_SHARPNESS:
+    sharp = np.array([sharpness(image) for image in images])
+    noise = 2.0 / (max(float(np.mean(images)), 1e-12) * np.sqrt(images[0].size))
+    if float(sharp.max()) < _LEAST_SIGNAL * noise:
         raise DriverFault(
             "bad_data", "nothing in the images to tune on", "tune where there are particles"
         )

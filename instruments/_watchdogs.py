@@ -13,7 +13,9 @@ from ..workflow import Array, Chunk, Command, Failure, InstrumentState, Reading
 from ._limits import Limits
 
 Floats = NDArray[np.float64]
-Reaction = Literal["pause", "blank", "retract", "stop"]
+Reaction = Literal["pause", "stop"]
+"""``pause``: whoever attends is asked whether to go on; ``stop``: the program ends, and the beam is
+blanked or the tip retracted."""
 
 
 @dataclass(frozen=True)
@@ -59,22 +61,23 @@ class Watchdogs:
     _electrons: float = 0.0
     _first: dict[tuple[object, ...], Floats] = field(default_factory=dict)
 
-    def start(self) -> None:
-        """Told before every command."""
+    def start(self, command: Command) -> None:
+        """Told before every command; another specimen is another history."""
         self._seen, self._electrons = {}, 0.0
+        if command.verb == "load":
+            self._first.clear()
 
-    def look(self, chunk: Chunk, booked_electrons: float, technique: str) -> Alarm | None:
+    def look(self, chunk: Chunk, booked_electrons: float) -> Alarm | None:
         """The first alarm over what has just arrived, or None."""
-        return next(self._alarms(chunk, booked_electrons, technique), None)
+        return next(self._alarms(chunk, booked_electrons), None)
 
-    def _alarms(self, chunk: Chunk, booked: float, technique: str) -> Iterator[Alarm]:
-        away: Reaction = "blank" if technique == "stem" else "retract"
+    def _alarms(self, chunk: Chunk, booked: float) -> Iterator[Alarm]:
         self._electrons += chunk.electrons
         if self._electrons > booked * 1.01 + 1.0:
             yield Alarm(
                 "dose",
                 f"{self._electrons:.3g} electrons have fallen; {booked:.3g} were foreseen",
-                away,
+                "stop",
                 "calibrate the beam current",
             )
         error = abs(chunk.signals.get("feedback_error_nm", 0.0))
@@ -83,7 +86,7 @@ class Watchdogs:
                 "feedback",
                 f"the tip is {error:.3g} nm off its setpoint;"
                 f" {self.limits.max_feedback_error_nm:g} nm are allowed",
-                away,
+                "stop",
                 "look at the tip, then approach again",
             )
         if chunk.frame is None or chunk.data is None:
@@ -92,9 +95,9 @@ class Watchdogs:
             yield Alarm("data", f"{chunk.frame.name} holds values that are no numbers", "stop",
                         "look at the detector")  # fmt: skip
         if chunk.frame.saturation is not None:
-            yield from self._saturation(chunk, chunk.frame.name, chunk.frame.saturation, away)
+            yield from self._saturation(chunk, chunk.frame.name, chunk.frame.saturation)
 
-    def _saturation(self, chunk: Chunk, name: str, end: float, away: Reaction) -> Iterator[Alarm]:
+    def _saturation(self, chunk: Chunk, name: str, end: float) -> Iterator[Alarm]:
         seen = self._seen.setdefault(name, _Seen())
         data = np.asarray(chunk.data)
         seen.values += data.size
@@ -104,7 +107,7 @@ class Watchdogs:
                 "saturation",
                 f"{seen.full} of {seen.values} values of {name} stand at the detector's end"
                 f" ({end:g}); a share of {self.limits.max_saturated_share:g} is allowed",
-                away,
+                "stop",
                 "shorten dwell or exposure, or lower the beam current",
             )
 
@@ -129,14 +132,13 @@ class Watchdogs:
         first = self._first.setdefault(key, array.data)
         if first is array.data:
             return None
-        away: Reaction = "blank" if state.technique == "stem" else "stop"
         level, spread = float(np.mean(first)), float(np.std(first))
         rise = (float(np.mean(array.data)) - level) / max(abs(level), spread, 1e-300)
         if rise > self.limits.max_brightening:
             return Alarm(
                 "contamination",
                 f"{name} is {100 * rise:.0f} % brighter than the first image of the area",
-                away,
+                "stop",
                 "go to a fresh area, or clean the specimen",
             )
         drift_nm = _shift_nm(first, array)

@@ -26,9 +26,9 @@ Floats = NDArray[np.float64]
 _COULOMB_eV_nm = 1.439964548
 _LIGHT_eV_nm = 197.3269804
 _REST_keV = 510.99895
-_NODES = 6
-"""Energies at which the field of the electron is evaluated; between them it is interpolated."""
-_BAND_eV = (0.6, 4.8)
+_NODES = 8
+_NODE_eV: Floats = np.linspace(0.6, 4.8, _NODES)
+"""Energies at which the field, times the energy, is evaluated; between them it is interpolated."""
 
 DAMPING_eV = 0.14
 """Width of the Drude metal; common to all particles."""
@@ -62,6 +62,11 @@ class Plasmons:
         p = self.particles
         volume = 4.0 / 3.0 * np.pi * p.long_nm * p.short_nm**2
         return volume * p.bulk_eV**2 / (4.0 * np.pi)
+
+    @cached_property
+    def _weights(self) -> Floats:
+        """Weights (nodes, modes) of the linear interpolation from the nodes to the modes."""
+        return np.stack([np.interp(self.modes[0], _NODE_eV, row) for row in np.eye(_NODES)])
 
     def _own(self) -> Floats:
         """L bulk^2 of each particle as a tensor (n, 3, 3) over x, y, z."""
@@ -97,7 +102,7 @@ class Plasmons:
         """
         beta, gamma = electron_speed(voltage_kV)
         p = self.particles
-        energies, vectors = self.modes
+        _, vectors = self.modes
         dy = p.y_nm - np.asarray(y_nm, dtype=np.float64)[:, None]
         dx = p.x_nm - np.asarray(x_nm, dtype=np.float64)[:, None]
         distance = np.hypot(dy, dx)
@@ -105,21 +110,16 @@ class Plasmons:
         outside, depth = np.maximum(distance, edge), np.minimum(distance / edge, 1.0)
         direction = np.stack([dx, dy], axis=-1) / np.maximum(distance, 1e-9)[..., None]
         root = np.sqrt(self.strength)
-        nodes = np.linspace(*_BAND_eV, _NODES)
-        plane = np.empty((_NODES, *distance.shape, 3))
-        for i, energy in enumerate(nodes):
-            reach = energy * outside / (_LIGHT_eV_nm * beta * gamma)
-            plane[i, ..., :2] = direction * (depth * root * k1(reach))[..., None]
-            plane[i, ..., 2] = root * k0(reach) / gamma
-        flat = plane.reshape(_NODES, len(distance), -1)
-        weights = _hat_weights(energies, nodes)
+        reach = _NODE_eV[:, None, None] * outside / (_LIGHT_eV_nm * beta * gamma)
+        along = _NODE_eV[:, None, None] * root * k0(reach) / gamma
+        across = _NODE_eV[:, None, None] * depth * root * k1(reach)
+        field = np.concatenate([direction * across[..., None], along[..., None]], axis=-1)
         # In-plane and vertical fields are a quarter period apart, and their modes do not mix.
-        amplitude = np.einsum("imj,jk,ki->mk", flat, vectors, weights, optimize=True)
+        at_nodes = field.reshape(_NODES * len(distance), -1) @ vectors
+        at_nodes = at_nodes.reshape(_NODES, len(distance), -1)
+        amplitude = np.einsum("imk,ik->mk", at_nodes, self._weights)
         return (
-            amplitude
-            * energies
-            * np.sqrt(4.0 / np.pi * _COULOMB_eV_nm)
-            / ((_LIGHT_eV_nm * beta) ** 2 * gamma)
+            amplitude * np.sqrt(4.0 / np.pi * _COULOMB_eV_nm) / ((_LIGHT_eV_nm * beta) ** 2 * gamma)
         )
 
     def loss(self, y_nm: Floats, x_nm: Floats, energies_eV: Floats, voltage_kV: float) -> Floats:
@@ -138,11 +138,6 @@ def _lines(plasmons: Plasmons, ends: tuple[float, float], count: int) -> Floats:
     width = DAMPING_eV * np.maximum(axis, 0.0)
     shape = width / ((modes**2 - axis**2) ** 2 + width**2 + 1e-12)
     return np.where(axis > 0.0, shape, 0.0)
-
-
-def _hat_weights(at: Floats, nodes: Floats) -> Floats:
-    """Weights (at, nodes) of linear interpolation between nodes."""
-    return np.stack([np.interp(at, nodes, row) for row in np.eye(len(nodes))], axis=1)
 
 
 def depolarization(aspect: Floats) -> Floats:

@@ -100,7 +100,7 @@ from ._orders import (
     Stop,
 )
 from ._places import Line, Point, Raster, Rectangle, Where
-from ._program import Program, load_program, program_from
+from ._program import Program, load_program, program_from, program_of, program_text
 from ._quantity import Port, Prior, parse_unit, same_unit
 from ._reading import Chunk, Entry, Frame, Reading, assembled
 from ._space import Continuous, Design, Discrete, Space, Variable
@@ -276,6 +276,8 @@ __all__ = [
     "places_seen",
     "pretty_seconds",
     "program_from",
+    "program_of",
+    "program_text",
     "same_unit",
     "stage_nm",
     "tuned_area",

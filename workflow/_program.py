@@ -12,6 +12,7 @@ from pydantic import Field, field_validator, model_validator
 from ._command import AnyCommand, Command, Detect, command_from
 from ._errors import SpecError
 from ._model import Name, Record
+from ._reading import Entry
 
 _MOST_BYTES, _MOST_COMMANDS = 1_000_000, 10_000
 
@@ -108,19 +109,42 @@ def load_program(path: str | Path) -> Program:
             "correct the path",
         )  # fmt: skip
     try:
-        raw = yaml.load(file.read_text(encoding="utf-8"), Loader=_NoAliases)
+        text = file.read_text(encoding="utf-8")
+        if any(isinstance(e, yaml.AliasEvent) for e in yaml.parse(text, Loader=yaml.SafeLoader)):
+            raise yaml.YAMLError("an alias")
+        raw = yaml.safe_load(text)
     except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
         raise SpecError(
-            who, f"text that is not YAML ({(str(error).splitlines() or [''])[0]})",
-            "YAML without tags or aliases", "mend the file",
-        ) from error  # fmt: skip
+            who,
+            f"text that is not YAML ({(str(error).splitlines() or [''])[0]})",
+            "YAML without tags or aliases",
+            "mend the file",
+        ) from error
     return program_from(raw, who)
 
 
-class _NoAliases(yaml.SafeLoader):
-    """Safe YAML without aliases, which can stand for a flood of values."""
+def program_of(entries: Iterable[Entry], name: str = "replay") -> Program:
+    """The program that does again what a log says was done; places are points by then.
 
-    def compose_node(self, parent: Any, index: Any) -> Any:
-        if self.check_event(yaml.AliasEvent):
-            raise yaml.YAMLError("an alias")
-        return super().compose_node(parent, index)
+    Raises
+    ------
+    SpecError
+        If nothing was done.
+    """
+    done = [e.command for e in entries if e.outcome in {"done", "stopped"}]
+    commands = tuple(c for c in done if not isinstance(c, Detect))
+    if not commands:
+        raise SpecError(
+            "log of commands", "none that was done", "at least one", "choose another action"
+        )
+    return Program(name=name, about="replayed from a log", commands=commands)
+
+
+def program_text(program: Program) -> str:
+    """The program as YAML, which :func:`load_program` reads."""
+    commands = []
+    for command in program.commands:
+        fields = command.model_dump(mode="json", exclude={"verb"}, exclude_defaults=True)
+        commands.append({command.verb: fields} if fields else command.verb)
+    head = {"name": program.name} | ({"about": program.about} if program.about else {})
+    return yaml.safe_dump(head | {"commands": commands}, sort_keys=False, allow_unicode=True)
