@@ -207,6 +207,9 @@ class _Teller:
         for name, ref in seen.arrays.items():
             where = self._datum(ref.file, seen.action_id, name)
             columns[_plain(name)] = _Column(where, "array", worker, ref.unit, ref.shape, True)
+        if seen.commands:
+            told = tuple(entry.model_dump_json() for entry in seen.commands)
+            columns["commands"] = _array(told, worker)
         if seen.quality is not None:
             columns["quality"] = _Column(seen.quality.score, "number", worker)
             columns["verdict"] = _Column(seen.quality.verdict, "string", worker)

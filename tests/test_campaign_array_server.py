@@ -51,7 +51,10 @@ def test_overview_edges_spectra_and_the_energy_of_the_plasmon(tmp_path) -> None:
         spectra = Hdf5Store(tmp_path / "run").get(observation.arrays["spectra"])
         assert spectra.data.shape[1] == 1024 and np.isfinite(spectra.data).all()
         assert len(spectra.data) == len(observation.commands[-3].found)
-    names = [name for name, _ in documents(tmp_path / "run")]
+    told = list(documents(tmp_path / "run"))
+    events = [doc["data"] for name, doc in told if name == "event"]
+    assert sum("commands" in data for data in events) == 4, "loads and measurements, twice"
+    names = [name for name, _ in told]
     assert names.count("event") == len(observations) and names.count("resource") == len(measured)
 
 

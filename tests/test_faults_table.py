@@ -15,7 +15,7 @@ from probewise.campaign._cli_cluster import ClusterKind, cluster_example
 ROOT = Path(__file__).parents[1]
 
 
-@pytest.mark.parametrize("document", ["fault-matrix.md", "clusters.md"])
+@pytest.mark.parametrize("document", ["fault-matrix.md", "clusters.md", "drivers.md"])
 def test_every_test_that_is_named_exists(document: str) -> None:
     named = set(re.findall(r"\btest_\w+", (ROOT / "docs" / document).read_text()))
     code = "\n".join(p.read_text() for p in (ROOT / "tests").glob("test_*.py"))
