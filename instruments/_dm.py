@@ -32,6 +32,8 @@ from ._stem_frames import image_frame, spectra_frame
 
 _REST = -0.05
 """Where the beam rests, in fractions of the field of view: beside its top-left corner."""
+_PUT_BACK_s = 3.0
+"""So long, at most, the beam's way to its resting place is waited for after spectra."""
 
 
 class ArrayServerSettings(Record):
@@ -151,7 +153,7 @@ class ArrayServerDriver(Driver):
                 yield Chunk(frame, k, data[None], electrons=electrons)
         finally:
             with suppress(DriverFault):  # a fault that came before says more
-                self._rest()
+                self._rest(_PUT_BACK_s)
 
     def _announced(self, places: int, channels: int, command: Spectrum) -> Any:
         s = self._settings
@@ -171,7 +173,7 @@ class ArrayServerDriver(Driver):
         pixel_nm = self._settings.field_of_view_nm / self._pixels
         self._server.place_beam(point.x_nm / pixel_nm - 0.5, point.y_nm / pixel_nm - 0.5)
 
-    def _rest(self) -> None:
+    def _rest(self, patience_s: float | None = None) -> None:
         """Put the beam beside the field of view; before the first frame it never was inside."""
         if self._pixels is not None:
-            self._server.place_beam(_REST * self._pixels, _REST * self._pixels)
+            self._server.place_beam(_REST * self._pixels, _REST * self._pixels, patience_s)

@@ -69,21 +69,22 @@ class ArrayServer:
     def image(self, size: int, pixel_time_us: float) -> NDArray[np.float64]:
         """A frame of the scan, ``size`` x ``size`` (row, column), in counts."""
         scan_s = size * size * pixel_time_us * 1e-6
-        parts = self._call("get_ds", 2.0 * scan_s, size=size, pixelTime=pixel_time_us)
+        parts = self._call("get_ds", 1.2 * scan_s, size=size, pixelTime=pixel_time_us)
         frame = array_from(self.who, self._plain(parts), axes=2)
         expect_shape(self.who, frame, (size, size))
         return frame
 
-    def place_beam(self, x_px: float, y_px: float) -> None:
-        """Rest the beam on a pixel of the last frame."""
-        self._call("set_beam_pos", 0.0, x_px, y_px)
+    def place_beam(self, x_px: float, y_px: float, patience_s: float | None = None) -> None:
+        """Rest the beam on a pixel of the last frame; ``patience_s`` may be another than usual."""
+        wait_s = 0.0 if patience_s is None else min(0.0, patience_s - self._patience_s)
+        self._call("set_beam_pos", wait_s, x_px, y_px)
 
     def spectrum(self, exposure_s: float) -> NDArray[np.float64]:
         """A spectrum at the resting beam, (channels,), in counts."""
         if not self._camera_ready:  # a server has a fresh camera for every connection
             self._call("activate_camera", 0.0)
             self._camera_ready = True
-        self._call("acquire_camera", 2.0 * exposure_s, exposure=exposure_s)
+        self._call("acquire_camera", 1.2 * exposure_s, exposure=exposure_s)
         return array_from(self.who, self._plain(self._call("get_eels", 0.0)), axes=1)
 
     def close(self) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from typing import Any, ClassVar, final
 
 import numpy as np
@@ -199,10 +199,10 @@ class OphydDriver(Driver):
                 self._shut(False)
             yield
         finally:
-            with suppress(DriverFault):  # a fault that came before says more
+            with self._rig.putting_back():
                 if self._told.blanked:
                     self._shut(True)
-            with suppress(DriverFault):
+            with self._rig.putting_back():
                 self._rig.release("detector")
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import sys
-import threading
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from difflib import get_close_matches
 from functools import lru_cache
 from importlib.metadata import EntryPoint, entry_points
@@ -17,9 +17,12 @@ from numpy.typing import NDArray
 from ..workflow import SpecError, WorkerError
 from ._driver import DriverFault
 from ._extras import extra
+from ._loop_thread import LoopThread, Start, awaited
 
 DEVICES = "probewise.ophyd_devices"
 """Entry point group of devices: callables without arguments that give an ophyd-async device."""
+
+_PUT_BACK_s = 3.0
 
 
 @final
@@ -60,9 +63,7 @@ class OphydRig:
         self._protocols = extra("bluesky.protocols", "bluesky", self.who)
         extra("ophyd_async.core", "bluesky", self.who)
         self._patience_s = patience_s
-        self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self._loop.run_forever, daemon=True, name="ophyd")
-        self._thread.start()
+        self._loop = LoopThread(self.who, patience_s)
         try:
             self._device = self._made(device)
             self.parts = {role: self._part(role, path) for role, path in parts.items()}
@@ -87,7 +88,8 @@ class OphydRig:
         try:
             self.wait(lambda: self._together(goals), f"moving to {_said(goals)}")
         except DriverFault:
-            self.halt(*goals)
+            with self.putting_back():
+                self.halt(*goals)
             raise
 
     def line(
@@ -109,8 +111,8 @@ class OphydRig:
             for goal in goals:
                 await asyncio.wait_for(self._together(goal), self._patience_s)
                 if self.has(role, "Triggerable"):
-                    await asyncio.wait_for(_awaited(part.trigger), each_s)
-                reading = await asyncio.wait_for(_awaited(part.read), self._patience_s)
+                    await asyncio.wait_for(awaited(part.trigger), each_s)
+                reading = await asyncio.wait_for(awaited(part.read), self._patience_s)
                 found.append(self._value(role, key, reading))
             return found
 
@@ -118,11 +120,12 @@ class OphydRig:
             more_s = len(goals) * (each_s + 2.0 * self._patience_s)
             return self.wait(along, f"measuring at {len(goals)} places", more_s)
         except DriverFault:
-            self.halt(*goals[0])
+            with self.putting_back():
+                self.halt(*goals[0])
             raise
 
     async def _together(self, goals: Mapping[str, float]) -> None:
-        await asyncio.gather(*(_awaited(self.parts[r].set, v) for r, v in goals.items()))
+        await asyncio.gather(*(awaited(self.parts[r].set, v) for r, v in goals.items()))
 
     def halt(self, *roles: str) -> None:
         """Stop whatever of these can be stopped."""
@@ -172,7 +175,18 @@ class OphydRig:
         """The keys of a part, as bluesky has them."""
         return self.wait(lambda: self.parts[role].describe(), f"describing {role}")
 
-    def wait(self, start: Callable[[], Awaitable[Any]], what: str, expected_s: float = 0.0) -> Any:
+    @contextmanager
+    def putting_back(self) -> Iterator[None]:
+        """What is only to put things back: waited for some seconds at most, and its faults are
+        left aside, because what came before says more."""
+        self._loop.patience_s = min(self._patience_s, _PUT_BACK_s)
+        try:
+            with suppress(DriverFault):
+                yield
+        finally:
+            self._loop.patience_s = self._patience_s
+
+    def wait(self, start: Start, what: str, expected_s: float = 0.0) -> Any:
         """The result of something that is awaited in the loop of the device.
 
         Raises
@@ -180,37 +194,11 @@ class OphydRig:
         DriverFault
             ``timeout`` if it does not come, ``instrument`` if the device raises.
         """
-
-        async def limited() -> Any:
-            return await asyncio.wait_for(_awaited(start), expected_s + self._patience_s)
-
-        if not self._thread.is_alive() or self._loop.is_closed():
-            raise DriverFault("instrument", f"{self.who}: closed", "make the worker anew")
-        try:
-            done = asyncio.run_coroutine_threadsafe(limited(), self._loop)
-            return done.result(expected_s + self._patience_s + 2.0)  # should the loop itself hang
-        except TimeoutError as error:
-            raise DriverFault(
-                "timeout",
-                f"{self.who}: {what} did not end in time; patience_s is {self._patience_s:g}",
-                "look at the device; a longer patience_s waits longer",
-            ) from error
-        except DriverFault:
-            raise
-        except Exception as error:
-            raise DriverFault(
-                "instrument",
-                f"{self.who}: {what} failed: {type(error).__name__}: {str(error)[:200]}",
-                "look at the device, mend what it says, and ask again",
-            ) from error
+        return self._loop.wait(start, what, expected_s)
 
     def close(self) -> None:
         """End the loop; harmless a second time."""
-        if not self._loop.is_closed():
-            self._loop.call_soon_threadsafe(self._loop.stop)
-            self._thread.join(timeout=5.0)
-            if not self._thread.is_alive():
-                self._loop.close()
+        self._loop.close()
 
     def _made(self, name: str) -> Any:
         entry = device_entry(name, self.who)
@@ -304,10 +292,6 @@ def device_entry(name: str, who: str) -> EntryPoint:
 def _known_on(path: tuple[str, ...]) -> dict[str, EntryPoint]:
     """Looked up again only where the path of imports has changed."""
     return {entry.name: entry for entry in entry_points(group=DEVICES)}
-
-
-async def _awaited(start: Callable[..., Awaitable[Any]], *args: Any) -> Any:
-    return await start(*args)
 
 
 def _said(goals: Mapping[str, float]) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from ._dm_twin import ArrayServerTwin
 from ._extras import extra
@@ -78,7 +78,8 @@ def serve_tango(
             "spectrum_device": context.get_device_access(twin.SPECTRUM),
         }
     finally:
-        context.thread.kill()  # it may hang, or have ended by itself
-        context.thread.join(5.0)
+        process: Any = context.thread  # a process, since the twin has one of its own
+        process.kill()  # it may hang, or have ended by itself
+        process.join(5.0)
         with suppress(RuntimeError, tango.DevFailed):
             context.stop()

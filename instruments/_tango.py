@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import suppress
 from typing import Any, ClassVar, final
 
 import numpy as np
@@ -229,5 +228,4 @@ class _Lit:
         if error is None:
             self._driver._blank(True)
         else:
-            with suppress(DriverFault):  # the fault that came first says more
-                self._driver._blank(True)
+            self._driver._blanked = self._driver._scope.put_back("blank_beam")

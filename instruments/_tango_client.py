@@ -18,6 +18,7 @@ from ._incoming import MAX_VALUES, expect_shape
 
 Floats = NDArray[np.float64]
 
+_PUT_BACK_s = 3.0
 _REMEDY = "look at the microscope's server, mend what it says, and ask again"
 
 
@@ -97,7 +98,17 @@ class TangoMicroscope:
             answer does not come.
         """
         given = () if argument is None else (argument,)
-        return self._ask("scope", command, 2.0 * expected_s, "command_inout", command, *given)
+        return self._ask("scope", command, 1.2 * expected_s, "command_inout", command, *given)
+
+    def put_back(self, command: str) -> bool:
+        """A command after a fault: waited for some seconds at most, and its own fault left aside,
+        because what came before says more. Whether it is known to have been done."""
+        shorter_s = min(0.0, _PUT_BACK_s - self._patience_s)
+        try:
+            self._ask("scope", command, shorter_s, "command_inout", command)
+        except DriverFault:
+            return False
+        return True
 
     def write(self, device: str, attribute: str, value: Any) -> None:
         """Set an attribute; faults as in :meth:`call`."""

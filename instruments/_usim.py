@@ -34,8 +34,9 @@ from ..workflow import (
 )
 from ._driver import Driver, DriverFault, expected_state
 from ._edges import Composition
+from ._shadow_focus import focus_of, shadow_slope
 from ._stem_frames import image_frame, spectra_frame
-from ._usim_scope import RONCHIGRAM_BINNING, UsimScope, shadow_slope
+from ._usim_scope import RONCHIGRAM_BINNING, UsimScope
 
 Floats = NDArray[np.float64]
 
@@ -227,38 +228,6 @@ class UsimDriver(Driver):
         best, seen = focus_of(trials, slopes)
         scope.set_control("C10Control", best * 1e-9)
         yield Chunk(seconds=0.0, signals={"focus_seen": float(seen)})
-
-
-def focus_of(at: Floats, slopes: Floats) -> tuple[float, bool]:
-    """The defocus to take from a series of shadow images, and whether they pass through focus.
-
-    Around focus the slopes are even and rise to both sides: the place of symmetry is taken. Where
-    they do not, the flatter end of the series is, or its middle if neither end is flatter.
-    """
-    rise = float(np.ptp(slopes))
-    ends = min(slopes[0], slopes[-1]) - float(slopes.min())
-    if rise > 0 and ends > 0.1 * rise:
-        return symmetry(at, slopes), True
-    trend = float(np.corrcoef(at, slopes)[0, 1]) if rise > 0 else 0.0
-    middle = float(at[0] + at[-1]) / 2
-    return (middle if abs(trend) < 0.8 else float(at[0] if trend > 0 else at[-1])), False
-
-
-def symmetry(at: Floats, height: Floats) -> float:
-    """The place around which a function of equally spaced places is most nearly even.
-
-    At least half of the places have a mirror image among them.
-    """
-    centres = np.linspace(at[0], at[-1], 20 * len(at) + 1)
-    least = 0.5 * (at[-1] - at[0])
-    misfits = np.full(len(centres), np.inf)
-    for k, centre in enumerate(centres):
-        mirrored = 2.0 * centre - at
-        both = (mirrored >= at[0]) & (mirrored <= at[-1])
-        if both.any() and np.ptp(at[both]) >= least:
-            other = np.interp(mirrored[both], at, height)
-            misfits[k] = float(np.mean((height[both] - other) ** 2))
-    return float(centres[np.argmin(misfits)])
 
 
 def _shadows(trials: Floats) -> Frame:

@@ -12,7 +12,6 @@ from typing import Any, final
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.ndimage import gaussian_filter
 
 from ._edges import EDGES_eV
 from ._extras import extra
@@ -25,7 +24,6 @@ _ONSET_eV = 3.0
 _PLASMON_eV = 24.0
 _FLAKES = 14
 _FLAKES_WITHIN_nm = 90.0
-_SOFT_px = 4.0
 _SCATTERED_PER_LAYER = 0.02
 """Share of the beam that one flake scatters to the dark-field detector."""
 
@@ -252,19 +250,3 @@ class UsimScope:
             _PLASMON_eV,
             4,
         )
-
-
-def shadow_slope(ronchigram: Floats) -> float:
-    """Mean squared slope of a shadow image, counting noise taken off, in 1/px^2.
-
-    The shadow of a specimen is magnified without bound as the defocus goes to zero (J. M. Cowley,
-    J. Electron Microsc. Tech. 3, 25 (1986)), so it grows flat there, alike from both sides.
-    """
-    middle = [slice(n // 4, n - n // 4) for n in ronchigram.shape]
-    mean = float(ronchigram[tuple(middle)].mean())
-    if mean <= 0:
-        return 0.0
-    soft = gaussian_filter(ronchigram / mean, _SOFT_px)[tuple(middle)]
-    slopes = np.gradient(soft)
-    noise = 1.0 / (4.0 * np.pi * _SOFT_px**4 * mean)
-    return float(np.mean(slopes[0] ** 2 + slopes[1] ** 2)) - noise

@@ -9,7 +9,8 @@ import pytest
 
 from probewise.instruments import Run, UsimScopeTwin, check_driver
 from probewise.instruments._edges import parse_composition
-from probewise.instruments._usim import UsimDriver, focus_of, symmetry
+from probewise.instruments._shadow_focus import focus_of, symmetry
+from probewise.instruments._usim import UsimDriver
 from probewise.workflow import SpecError, program_from
 
 pytest.importorskip("nion.usim_device", reason="the extra 'usim' is not installed")

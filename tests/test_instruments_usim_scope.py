@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from probewise.instruments._edges import EDGES_eV, parse_composition
-from probewise.instruments._usim_scope import UsimScope, shadow_slope
+from probewise.instruments._shadow_focus import shadow_slope
+from probewise.instruments._usim_scope import UsimScope
 from probewise.workflow import DesignSpaceError, SpecError
 
 pytest.importorskip("nion.usim_device", reason="the extra 'usim' is not installed")
