@@ -168,7 +168,7 @@ def test_drift_between_images_pauses_and_whoever_attends_decides() -> None:
     for attend, fine in ((go_on, True), (None, False)):
         driver = SmallStem()
         driver.scripted = [spots(), spots(8)]
-        given = {} if attend is None else {"attend": attend}
+        given: dict[str, Any] = {} if attend is None else {"attend": attend}
         run = console_of(driver).run(program(SQUARE, SQUARE), **given)
         assert (run.failure is None) is fine
     assert asked[0].watchdog == "drift"
