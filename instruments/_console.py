@@ -21,6 +21,7 @@ from ..workflow import (
     Program,
     Retract,
     Where,
+    exposures,
 )
 from ._angel import Angel, meet
 from ._conduct import Conductor
@@ -100,7 +101,7 @@ class Console:
         """What a program would do, cost, and be refused; nothing is done and no dose is booked.
 
         Places that are yet to be detected are taken to be as many as asked for, on a regular grid.
-        Doses of earlier commands of the program do not yet count against the limits of later ones.
+        Doses add up as they would, from those that were given before.
 
         Parameters
         ----------
@@ -112,15 +113,16 @@ class Console:
         state = state or self.state()
         found: dict[str, tuple[Point, ...]] = {}
         steps: list[Foreseen] = []
-        total = Forecast()
+        total, book = Forecast(), self._angel.doses()
         for command in program.commands:
             if isinstance(command, Detect):
                 found[command.name] = _spread(command.count, state.field_of_view_nm)
             resolved = _resolved(command, found)
-            said = self._angel.judge(resolved, state, self._driver)
+            said = self._angel.judge(resolved, state, self._driver, book)
             steps.append(Foreseen(command.sentence(), said.verdict, said.reason, said.forecast))
             if said.verdict != "refused":
                 total = total.plus(said.forecast)
+                book.charge(state, exposures(resolved, state))
                 state = self._driver.after(resolved, state)
         return DryRun(program, tuple(steps), total, self._angel.limits.digest)
 
@@ -182,8 +184,9 @@ class Console:
         """Let go of the instrument. May be called twice."""
         self._driver.close()
 
-    def _make_safe(self, who: str) -> Entry:
-        entry = self._conductor.command(self._safe_command(), who, 0, "", None, _stop)[0]
+    def _make_safe(self, who: str, number: int = 0, start_s: float = 0.0) -> Entry:
+        command = self._safe_command()
+        entry = self._conductor.command(command, who, number, "", None, _stop, start_s)[0]
         self._log.append(entry)
         return entry
 
@@ -211,7 +214,8 @@ class _Performance:
         failure = self._result.get("failure")
         begun = any(e.outcome != "refused" for e in self._entries)
         if failure is not None and begun:
-            self._entries.append(self._console._make_safe(f"{self._who}, after a failure"))
+            who, number = f"{self._who}, after a failure", len(self._entries)
+            self._entries.append(self._console._make_safe(who, number, self._spent.seconds))
         try:
             state = self._console.state()
         except DriverFault:

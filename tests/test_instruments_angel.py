@@ -68,6 +68,8 @@ def judged(
         (command("move_stage", x_nm=90_000), "stage step"),
         (command("move_stage", x_nm=10, speed_nm_per_s=1e6), "stage speed"),
         (command("tune", what="focus", span_nm=9000), "defocus"),
+        (command("tune", what="focus", steps=1000, pixels=512), "frame time"),
+        (command("move_stage", x_nm=500, speed_nm_per_s=0.01), "frame time"),
     ],
 )
 def test_every_limit_of_an_electron_microscope_refuses_with_its_name(

@@ -227,6 +227,16 @@ def test_a_dry_run_touches_nothing_and_foresees_what_happens() -> None:
     assert run.entries[-1].verdict == "confirmed"
 
 
+def test_a_dry_run_adds_up_doses_as_a_run_would() -> None:
+    spot = {"spectrum": {"at": [[10, 10]], "exposure_s": 0.1}}
+    console = console_of(SmallStem(), max_local_dose_e_per_A2=6e5)
+    dry = console.dry_run(program(spot, spot, spot))
+    assert [s.verdict for s in dry.steps] == ["allowed", "allowed", "refused"]
+    run = console.run(program(spot, spot, spot))
+    assert [e.outcome for e in run.entries[:3]] == ["done", "done", "refused"]
+    assert console.dry_run(program(spot)).refusals, "what was given counts"
+
+
 def test_detecting_nothing_is_bad_data() -> None:
     run = Console(SmallStem()).run(program(IMAGE, {"detect": {"find": "edges"}}, "blank"))
     assert run.failure is not None and run.failure.kind == "bad_data"

@@ -156,7 +156,10 @@ def test_what_was_refused_midway_was_told_until_there() -> None:
     free = step("run_program", parameters={"program": wrong})
     outcome = small_stem().perform(example_job(free, FILM))
     assert [e.outcome for e in outcome.commands] == ["done", "done", "refused", "done"]
-    assert refused(outcome)
+    failure = outcome.failure
+    assert failure is not None and failure.kind == "instrument", "time and dose were spent"
+    assert "ended midway: defocus" in failure.message
+    assert (outcome.cost_credits or 0) > 0 and (outcome.duration_h or 0) > 0
 
 
 def test_the_commands_of_an_outcome_do_the_same_again() -> None:
