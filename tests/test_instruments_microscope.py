@@ -173,6 +173,26 @@ def test_the_commands_of_an_outcome_do_the_same_again() -> None:
     np.testing.assert_array_equal(run.arrays["spectra"].data, first.arrays["spectra"].data)
 
 
+def test_a_program_measures_the_sample_that_the_action_is_about() -> None:
+    worker = small_stem()
+    bare = step("run_program", records="overview [count]", parameters={"program": ["overview"]})
+    for sample in ("film", "film", "other"):
+        outcome = worker.perform(example_job(bare, Target(sample=sample, site=0)))
+        assert outcome.failure is None
+        state = worker.console.state()
+        assert (state.sample, state.site) == (sample, 0)
+    verbs = [e.command.verb for e in outcome.commands]
+    assert verbs == ["blank", "load", "overview"]
+    wrong = bare.model_copy(update={"parameters": {"program": PROGRAM}})
+    outcome = worker.perform(example_job(wrong, Target(sample="other", site=0)))
+    assert refused(outcome) and "for an action on 'other'" in outcome.failure.message  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize("sample", ["", "x" * 81, None])
+def test_a_sample_that_cannot_be_loaded_is_refused(sample: str | None) -> None:
+    assert refused(small_stem().perform(example_job(IMAGE, Target(sample=sample, site=0))))
+
+
 def test_an_account_is_given_from_the_log() -> None:
     worker = LiveStem()
     done = example_job(IMAGE, FILM)
