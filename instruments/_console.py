@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections import deque
 from collections.abc import Callable, Mapping
@@ -25,7 +26,7 @@ from ..workflow import (
 )
 from ._angel import Angel, meet
 from ._conduct import Conductor
-from ._driver import Driver, DriverFault
+from ._driver import Driver
 from ._run import DryRun, Foreseen, Run
 from ._watchdogs import Alarm, Watchdogs
 
@@ -36,6 +37,7 @@ Attend = Callable[[Alarm], bool]
 """Is asked when a watchdog wants a pause: True goes on, False stops."""
 
 _LOG = 10_000
+_logger = logging.getLogger(__name__)
 
 
 def _stop(alarm: Alarm) -> bool:
@@ -218,7 +220,8 @@ class _Performance:
             self._entries.append(self._console._make_safe(who, number, self._spent.seconds))
         try:
             state = self._console.state()
-        except DriverFault:
+        except Exception:
+            _logger.exception("state after program %r", program.name)
             state = None
         return Run(program, tuple(self._entries), spent=self._spent, state=state, **self._result)
 

@@ -64,6 +64,7 @@ def test_the_program_ends_where_something_is_refused_and_nothing_after_it_is_don
         ("feedback", "instrument", "setpoint"),
         ("overdose", "instrument", "were foreseen"),
         ("bug", "crashed", "ZeroDivisionError"),
+        ("clock", "bad_data", "seconds=-1.0"),
         ("silent", "timeout", "no data"),
         ("mute", "instrument", "no state"),
     ],
@@ -185,6 +186,30 @@ def test_an_area_that_becomes_brighter_is_contaminated() -> None:
     driver.scripted = [spots(), 1.5 * spots()]
     fresh = program(SQUARE, {"load": {"sample": "other"}}, SQUARE)
     assert console_of(driver).run(fresh).failure is None, "another specimen is another history"
+
+
+def test_an_image_of_another_size_is_a_new_beginning_for_the_watchdogs() -> None:
+    driver = SmallStem()
+    console = console_of(driver)
+    driver.scripted = [spots(), spots()]
+    assert console.run(program(SQUARE)).failure is None
+    key = next(iter(console._watchdogs._first))
+    console._watchdogs._first[key] = np.zeros((3, 3))
+    assert console.run(program(SQUARE)).failure is None
+
+
+def test_who_attends_and_breaks_does_not_let_it_go_on() -> None:
+    driver = SmallStem()
+    driver.scripted = [spots(), spots(8)]
+    run = console_of(driver).run(program(SQUARE, SQUARE), attend=lambda alarm: bool(1 / 0))
+    assert run.failure is not None and "drift" in run.failure.message
+    assert len(run.arrays) == 2
+
+
+def test_data_are_kept_where_the_state_is_gone_afterwards() -> None:
+    run = console_of(SmallStem("gone")).run(program(IMAGE))
+    assert run.failure is None and run.state is None
+    assert run.arrays["overview"].data.shape == (32, 32)
 
 
 def test_a_few_full_pixels_are_no_saturation() -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -102,15 +102,19 @@ class Entry(Record):
     found: tuple[Point, ...] = ()
 
 
-def assembled(frame: Frame, parts: list[Chunk]) -> tuple[Array, bool]:
-    """The array of a frame from its parts, and whether it is whole; NaN where nothing came."""
+def assembled(frame: Frame, parts: Sequence[Chunk]) -> Array:
+    """The array of a frame from its parts; NaN where nothing came."""
     data = np.full(frame.shape, np.nan)
     for part in parts:
-        assert part.data is not None
-        data[part.start : part.start + len(part.data)] = part.data
+        if part.data is not None:
+            data[part.start : part.start + len(part.data)] = part.data
+    return Array(data, frame.unit, frame.axes, frame.quantity, frame.kind, dict(frame.metadata))
+
+
+def is_whole(frame: Frame, parts: Sequence[Chunk]) -> bool:
+    """Whether the parts cover all of the frame's first axis."""
     covered = np.zeros(frame.shape[0], dtype=bool)
     for part in parts:
-        assert part.data is not None
-        covered[part.start : part.start + len(part.data)] = True
-    array = Array(data, frame.unit, frame.axes, frame.quantity, frame.kind, dict(frame.metadata))
-    return array, bool(covered.all())
+        if part.data is not None:
+            covered[part.start : part.start + len(part.data)] = True
+    return bool(covered.all())
