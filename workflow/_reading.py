@@ -83,7 +83,8 @@ class Entry(Record):
 
     ``verdict`` is the guardian's: ``allowed``, ``confirmed`` (a person vouched for it) or
     ``refused``; ``limits`` names the limits that it judged by. ``start_s`` counts from the start of
-    the program, by the instrument's clock.
+    the program, by the instrument's clock. Doses are those of :class:`Forecast`: all electrons over
+    the field of view, and where most fell.
     """
 
     number: int
