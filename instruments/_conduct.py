@@ -132,9 +132,12 @@ class Conductor:
         elif stopped:
             outcome = "stopped"
         reason = failure.message if failure is not None else stopped
+        share = electrons / said.forecast.electrons if said.forecast.electrons else 0.0
         entry = line.entry(
-            line.verdict, outcome, reason, intake, electrons, state, gave=tuple(reading.arrays)
-        )
+            line.verdict, outcome, reason, intake, electrons, state,
+            local_dose_e_per_A2=share * said.forecast.local_dose_e_per_A2,
+            gave=tuple(reading.arrays),
+        )  # fmt: skip
         return entry, reading, failure
 
     def _stream(

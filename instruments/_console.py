@@ -246,6 +246,7 @@ class _Performance:
                 Forecast(
                     seconds=entry.duration_s,
                     electrons=entry.electrons,
+                    local_dose_e_per_A2=entry.local_dose_e_per_A2,
                     dose_e_per_A2=entry.dose_e_per_A2,
                 )
             )

@@ -35,6 +35,7 @@ def test_a_program_runs_in_its_order_and_everything_is_logged() -> None:
     assert set(run.arrays) == {"overview", "spectra"}
     assert run.arrays["spectra"].data.shape == (2, 32)
     assert run.spent.dose_e_per_A2 == pytest.approx(sum(e.dose_e_per_A2 for e in run.entries))
+    assert run.spent.local_dose_e_per_A2 == run.entries[1].local_dose_e_per_A2 > 1e4
 
 
 def test_what_comes_again_keeps_its_name_apart() -> None:

@@ -99,6 +99,7 @@ class Entry(Record):
     duration_s: NonNegative = 0.0
     electrons: NonNegative = 0.0
     dose_e_per_A2: NonNegative = 0.0
+    local_dose_e_per_A2: NonNegative = 0.0
     gave: tuple[str, ...] = ()
     found: tuple[Point, ...] = ()
 
