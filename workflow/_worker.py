@@ -72,7 +72,7 @@ class Job:
 @dataclass(frozen=True)
 class Outcome:
     """What a worker returns. What is left ``None`` is filled in by the seat: the step's median cost
-    and dose, and the time it took."""
+    and dose, and the time it took. ``commands`` are those that an instrument was given."""
 
     values: Mapping[str, Estimate] = field(default_factory=dict)
     arrays: Mapping[str, Array] = field(default_factory=dict)
