@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import suppress
 from typing import Any, ClassVar, final
 
 import numpy as np
@@ -16,13 +15,14 @@ from ..workflow import (
     InstrumentState,
     Load,
     Overview,
-    PlaceBeam,
     Point,
     Record,
     Spectrum,
     Technique,
     geometric_forecast,
 )
+from ..workflow._command import Positive
+from ..workflow._model import NonNegative
 from ._claim import Claim
 from ._dm_client import ArrayServer
 from ._driver import Driver, DriverFault, expected_state
@@ -50,15 +50,15 @@ class ArrayServerSettings(Record):
     """
 
     sample: str = ""
-    field_of_view_nm: float = 200.0
-    current_pA: float = 50.0
-    voltage_kV: float = 100.0
-    probe_nm: float = 1.0
+    field_of_view_nm: Positive = 200.0
+    current_pA: Positive = 50.0
+    voltage_kV: Positive = 100.0
+    probe_nm: Positive = 1.0
     energy_offset_eV: float = 0.0
-    dispersion_eV: float = 0.05
-    readout_s: float = 0.1
-    image_full: float = 65_535.0
-    spectrum_full: float = 65_535.0 * 200
+    dispersion_eV: Positive = 0.05
+    readout_s: NonNegative = 0.1
+    image_full: Positive = 65_535.0
+    spectrum_full: Positive = 65_535.0 * 200
 
 
 @final
@@ -66,8 +66,9 @@ class ArrayServerDriver(Driver):
     """Frames, beam positions and spectra by the calls of the lecture's array server.
 
     The protocol has no blanker: ``blank`` rests the beam beside the field of view, on the place of
-    a pixel of the last frame that would lie outside. It has no word for the field of view, the
-    energy axis or the beam current either: these are what the settings say.
+    a pixel of the last frame that would lie outside, and the beam is not parked but for spectra. It
+    has no word for the field of view, the energy axis or the beam current either: these are what
+    the settings say.
 
     Parameters
     ----------
@@ -81,9 +82,7 @@ class ArrayServerDriver(Driver):
 
     technique: ClassVar[Technique] = "stem"
     twin: ClassVar[bool] = False
-    verbs: ClassVar[frozenset[str]] = frozenset(
-        {"load", "blank", "overview", "place_beam", "spectrum"}
-    )
+    verbs: ClassVar[frozenset[str]] = frozenset({"load", "blank", "overview", "spectrum"})
 
     def __init__(self, server: ArrayServer, claim: Claim, settings: ArrayServerSettings) -> None:
         self._server, self._claim, self._settings = server, claim, settings
@@ -116,8 +115,6 @@ class ArrayServerDriver(Driver):
                 yield from self._overview(command)
             case Spectrum():
                 yield from self._spectra(command)
-            case PlaceBeam():
-                self._place(command.at)
             case Blank(blanked=True):
                 self._rest()
             case _:
@@ -152,8 +149,7 @@ class ArrayServerDriver(Driver):
                 expect_shape(self._server.who, data, frame.shape[1:])
                 yield Chunk(frame, k, data[None], electrons=electrons)
         finally:
-            with suppress(DriverFault):  # a fault that came before says more
-                self._rest(_PUT_BACK_s)
+            self._leave()
 
     def _announced(self, places: int, channels: int, command: Spectrum) -> Any:
         s = self._settings
@@ -172,6 +168,14 @@ class ArrayServerDriver(Driver):
             )
         pixel_nm = self._settings.field_of_view_nm / self._pixels
         self._server.place_beam(point.x_nm / pixel_nm - 0.5, point.y_nm / pixel_nm - 0.5)
+
+    def _leave(self) -> None:
+        """Rest the beam after spectra. A fault that came before says more than one of this; but if
+        the beam may still be where it was, the state says so."""
+        try:
+            self._rest(_PUT_BACK_s)
+        except DriverFault:
+            self._state = self._state.model_copy(update={"blanked": False})
 
     def _rest(self, patience_s: float | None = None) -> None:
         """Put the beam beside the field of view; before the first frame it never was inside."""

@@ -79,6 +79,8 @@ class ArrayServerTwin:
 
     def admit(self, connection: Any) -> None:
         """Let a client in, or say why not."""
+        if self.conduct.gone:
+            connection.sock.close()
         with self._lock:
             if not self._exclusive or self._owner in (None, connection):
                 self._owner = connection
@@ -157,7 +159,7 @@ class ArrayServerSession:
         if conduct.befalls("hang"):
             twin.dismiss(self._connection)
             twin.closing.wait()
-        if conduct.befalls("drop"):
+        if conduct.befalls("drop") or conduct.gone:
             self._connection.sock.close()
 
     def _sent(self, expected: NDArray[np.float64], dtype: str) -> tuple[Any, ...]:

@@ -26,6 +26,7 @@ from ..workflow import (
     Spectrum,
     Technique,
 )
+from ..workflow._command import Positive
 from ._claim import Claim
 from ._driver import Driver, DriverFault, expected_state
 from ._incoming import expect_shape
@@ -53,8 +54,8 @@ class OphydSettings(Record):
 
     key: str
     sample: str = ""
-    field_of_view_nm: float = 1000.0
-    axis_nm: float = 1.0
+    field_of_view_nm: Positive = 1000.0
+    axis_nm: Positive = 1.0
     origin_y: float = 0.0
     origin_x: float = 0.0
     shutter_open: float = 1.0

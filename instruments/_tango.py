@@ -23,6 +23,7 @@ from ..workflow import (
     Spectrum,
     Technique,
 )
+from ..workflow._command import Positive
 from ._claim import Claim
 from ._driver import Driver, DriverFault
 from ._incoming import expect_shape
@@ -45,15 +46,15 @@ class TangoSettings(Record):
     """
 
     sample: str = ""
-    current_pA: float = 50.0
-    voltage_kV: float = 200.0
-    probe_nm: float = 1.0
+    current_pA: Positive = 50.0
+    voltage_kV: Positive = 200.0
+    probe_nm: Positive = 1.0
     energy_offset_eV: float = 0.0
-    dispersion_eV: float = 0.05
+    dispersion_eV: Positive = 0.05
     image_detector: str = "haadf"
     spectrum_detector: str = "eels"
-    image_full: float = 65_535.0
-    spectrum_full: float = 65_535.0 * 200
+    image_full: Positive = 65_535.0
+    spectrum_full: Positive = 65_535.0 * 200
 
 
 @final

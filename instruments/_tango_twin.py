@@ -210,7 +210,7 @@ class ScopeTwin(Device):
             raise RuntimeError("the viewing screen is in: no signal")
         if conduct.befalls("hang"):
             threading.Event().wait(30.0)
-        if conduct.befalls("drop"):
+        if conduct.befalls("drop") or conduct.gone:
             os._exit(1)
         threading.Event().wait(conduct.pace(seconds))
 

@@ -16,6 +16,7 @@ Floats = NDArray[np.float64]
 FAULTS = {
     "refuse": "it is refused, as with the viewing screen in",
     "drop": "the connection is lost in the middle of it",
+    "gone": "the server ends in the middle of it",
     "hang": "it is never answered",
     "nan": "it has values that are no numbers",
     "saturate": "it is at full scale throughout",
@@ -81,6 +82,11 @@ class Conduct:
     def befalls(self, fault: str) -> bool:
         """Whether the frame or spectrum that is being taken has this fault."""
         return self.faults.get(fault) == self.taken
+
+    @property
+    def gone(self) -> bool:
+        """Whether the server has ended, by order."""
+        return self.taken >= self.faults.get("gone", self.taken + 1)
 
     def pace(self, seconds: float) -> float:
         """How long to wait for what takes an instrument so long."""

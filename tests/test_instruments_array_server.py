@@ -126,6 +126,16 @@ def test_the_beam_rests_beside_the_field_of_view_after_spectra(twin, scope) -> N
     assert "done" in instrument.safe()
 
 
+def test_a_beam_that_may_still_be_on_the_specimen_counts_as_on(twin, scope) -> None:
+    instrument = scope(twin("gone:3").uri, patience_s=1.0)
+    assert instrument.console.state().blanked
+    found = run(instrument, OVERVIEW, SPECTRA)
+    assert found.failure is not None and found.failure.kind == "uncertain"
+    assert np.isfinite(found.arrays["spectra"].data[0]).all()
+    assert not instrument.console.state().blanked
+    assert "FAILED" in instrument.safe()
+
+
 def test_places_need_a_frame_and_lie_inside_of_it(twin, scope) -> None:
     server = twin()
     instrument = scope(server.uri)
