@@ -71,12 +71,15 @@ class _Player(Microscope):
             take = self._manner.take(self._points(job))
             return self._program(job, *self._manner.near, take, self._manner.away)
 
+        def given(job: Job, state: InstrumentState) -> Program:
+            return given_program(job, state.model_copy(update={"sample": None}))
+
         known = {
             "load_sample": Procedure("recording: takes no part of the data", load),
             "overview_scan": Procedure(
                 "recording: its image, or the mean of its channels", overview
             ),
-            "run_program": Procedure("recording: the program that the step gives", given_program),
+            "run_program": Procedure("recording: the program that the step gives", given),
         }
         if self._playback.recording.spectral is not None:
             about = "recording: what was recorded at the pixels"

@@ -52,7 +52,8 @@ def test_the_array_servers_worker_keeps_the_contract() -> None:
 def test_the_tango_devices_worker_keeps_the_contract(tmp_path: Path) -> None:
     pytest.importorskip("tango", reason="the extra 'tango' is not installed")
     with serve_tango(tmp_path, speed=0) as devices:
-        made = TangoScope(**devices, data_folder=str(tmp_path), pixels=16)
+        config: dict[str, Any] = {**devices, "data_folder": str(tmp_path), "pixels": 16}
+        made = TangoScope(**config)
         check_worker(lambda: made, jobs(made))
 
 
