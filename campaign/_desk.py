@@ -23,7 +23,6 @@ from ..workflow import (
     Clock,
     Commanded,
     Continue,
-    Decision,
     Deny,
     Event,
     Fate,
@@ -228,27 +227,6 @@ class Desk:
 
 class _NotNow(Exception):
     """An order that cannot be obeyed as things are; the text says why."""
-
-
-def forced_decision(state: State) -> Decision | None:
-    """What is decided without asking the policy, because people said so; None if nothing is.
-
-    A stop; and the end of sessions that another policy, or another goal, was granted.
-    """
-    ended = state.aborting or state.stopping
-    if ended is not None:
-        return Decision(number=state.decisions, kind="stop", reason=ended)
-    for name, session in state.open_sessions().items():
-        busy = any(i.action.session == name for i in state.running.values())
-        if session.epoch != state.epoch and not busy:
-            return Decision(
-                number=state.decisions,
-                kind="close",
-                tier="session",
-                session=name,
-                reason="policy or goal was changed",
-            )
-    return None
 
 
 def _overdue(waiting: Awaiting) -> bool:

@@ -151,7 +151,7 @@ class Taken:
         self.inbox.send(new_message(order, "Ada"))
 
     def go(self, most: int = 50) -> State:
-        for _ in self.loop.reconciler.after_a_crash():
+        for _ in self.loop.take_up(None):
             pass
         for count, _ in enumerate(self.loop.events(), start=1):
             if count == most:
@@ -238,9 +238,9 @@ def test_an_uncertain_result_from_the_ledger_is_not_asked_about_for_ever() -> No
 def test_a_human_is_asked_and_the_action_stays_committed(
     monkeypatch: pytest.MonkeyPatch, fate: Fate, cost: float, state: ActionState
 ) -> None:
-    monkeypatch.setattr("probewise.campaign._loop._POLL_S", 0.0)
+    monkeypatch.setattr("probewise.campaign._intake._POLL_S", 0.0)
     taken = Taken(finding(Fate.UNKNOWN), real=True)
-    assert list(taken.loop.reconciler.after_a_crash()) == taken.written
+    assert list(taken.loop.take_up(None)) == taken.written
     assert kinds(taken.written) == ["inquired", "asked"]
     question = taken.state.questions["a0"]
     assert "'rig'" in question.question and question.until_h == pytest.approx(2.0, abs=0.01)
@@ -259,7 +259,7 @@ def test_a_human_is_asked_and_the_action_stays_committed(
 def test_without_an_answer_in_time_it_is_charged_and_not_repeated(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("probewise.campaign._loop._POLL_S", 0.0)
+    monkeypatch.setattr("probewise.campaign._intake._POLL_S", 0.0)
     taken = Taken(finding(Fate.UNKNOWN), real=True, patience_h=1e-9)
     assert taken.go().states["a0"] == ActionState.UNCERTAIN
     assert taken.spent == 12.0
@@ -268,18 +268,18 @@ def test_without_an_answer_in_time_it_is_charged_and_not_repeated(
 
 def test_a_question_outlives_another_crash() -> None:
     taken = Taken(finding(Fate.UNKNOWN), real=True)
-    first = list(taken.loop.reconciler.after_a_crash())
-    assert len(first) == 2 and list(taken.loop.reconciler.after_a_crash()) == []
+    first = list(taken.loop.take_up(None))
+    assert len(first) == 2 and list(taken.loop.take_up(None)) == []
     assert taken.runtime.inquiries == 1
 
 
 def test_a_paused_campaign_is_safe_though_a_question_is_open(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("probewise.campaign._loop._POLL_S", 0.0)
+    monkeypatch.setattr("probewise.campaign._intake._POLL_S", 0.0)
     taken = Taken(finding(Fate.UNKNOWN), real=True)
     taken.tell(Pause())
-    for event in taken.loop.reconciler.after_a_crash():
+    for event in taken.loop.take_up(None):
         assert event.kind in {"inquired", "asked"}
     for event in taken.loop.events():
         if event.kind == "secured":
@@ -295,9 +295,9 @@ def test_a_paused_campaign_is_safe_though_a_question_is_open(
 
 
 def test_an_abort_ends_questions_too(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("probewise.campaign._loop._POLL_S", 0.0)
+    monkeypatch.setattr("probewise.campaign._intake._POLL_S", 0.0)
     taken = Taken(finding(Fate.UNKNOWN), real=True)
-    list(taken.loop.reconciler.after_a_crash())
+    list(taken.loop.take_up(None))
     taken.tell(Abort(reason="fire"))
     list(taken.loop.events())
     assert kinds(taken.written)[2:] == ["commanded", "observed", "secured", "decided", "stopped"]
@@ -306,7 +306,7 @@ def test_an_abort_ends_questions_too(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_the_status_shows_what_is_asked() -> None:
     taken = Taken(finding(Fate.UNKNOWN), real=True)
-    list(taken.loop.reconciler.after_a_crash())
+    list(taken.loop.take_up(None))
     status = status_of(taken.spec, taken.state)
     assert status["condition"] == "waiting for an answer"
     (question,) = status["questions"]
