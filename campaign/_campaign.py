@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack
@@ -47,6 +46,7 @@ from ._judge import judged
 from ._load_spec import load_spec
 from ._loop import Loop
 from ._offers import offers_by_capability
+from ._pauses import without_pauses, without_waste
 from ._play import play_on_ray
 from ._recorder import Write
 from ._run_folder import JOURNAL, LEDGERS, RunFolder, write_atomically
@@ -194,6 +194,8 @@ class Campaign:
                 RunFolder.check_new(self._out)
                 runtime.start()  # before the folder is made: what cannot start leaves nothing
             write = self._open(stack)
+            if self._runtime_name == "ray":
+                stack.enter_context(without_pauses())
             for event in self._live(runtime, write):
                 if self._sink is not None:
                     self._sink.feed(event)
@@ -256,15 +258,10 @@ class Campaign:
     def _fold(self, events: Iterable[Event]) -> None:
         """The state after all events so far. All of it lives on: no search for what does not."""
         state, last = self.spec.initial_state(), None
-        collecting = gc.isenabled()
-        gc.disable()
-        try:
+        with without_waste():
             for event in events:
                 state.apply(event)
                 last = last if isinstance(event, Resumed | Alerted) else event
-        finally:
-            if collecting:
-                gc.enable()
         if last is not None:
             self.state, self._last = state, last
 

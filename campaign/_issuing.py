@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from typing import final
 
@@ -21,8 +22,8 @@ from ._decider import Decider
 from ._desk import Desk
 from ._recorder import Recorder
 
-_QUICK_S, _AT_ONCE = 0.005, 64
-"""Decisions made in less time are written together, with so many actions at most."""
+_TOGETHER_S = 0.01
+"""Decisions that are made within so much time are written together."""
 
 
 @final
@@ -45,12 +46,13 @@ class Issuing:
 
         Decisions that follow at once and are quickly made share one write to the disk.
         """
+        began = time.monotonic() - self._decider.took_s
         handed: list[tuple[Issued, Step]] = []
         while decision.kind in {"act", "close"}:
             events, issued = self._outcome(decision)
             self._recorder.hold(*events)
             handed += issued
-            if self._decider.took_s > _QUICK_S or len(handed) >= _AT_ONCE:
+            if time.monotonic() - began > _TOGETHER_S:
                 break
             decision = self._decider.look_ahead()
         yield from self._recorder.show()
