@@ -195,12 +195,29 @@ class NetworkBelief:
     def floor(self) -> float:
         """The smallest value seen of the goal: what a design counts that must not be taken."""
         goal = self.network.goal
-        if goal in self._tables:
-            y = np.array(self._tables[goal].y)
+        seen = self._goal_values
+        if goal in self._tables and len(seen) < 2:
             location, scale = self.scales[goal]
-            return float(y.min()) if len(y) > 1 else location - 2.0 * scale
-        seen = [v for v in self._formula_values(goal, self._designs) if np.isfinite(v)]
-        return float(min(seen, default=0.0))
+            return location - 2.0 * scale
+        return float(seen.min()) if len(seen) else 0.0
+
+    @cached_property
+    def height(self) -> float:
+        """How far the best value seen of the goal is above the middle of all.
+
+        Unlike their standard deviation it does not grow with how bad the worst ones are.
+        """
+        seen = self._goal_values
+        return float(seen.max() - np.median(seen)) if len(seen) else 0.0
+
+    @cached_property
+    def _goal_values(self) -> Vector:
+        """What was measured of the goal (n,), or follows from measurements where it is computed."""
+        goal = self.network.goal
+        if goal in self._tables:
+            return np.array(self._tables[goal].y)
+        values = self._formula_values(goal, self._designs)
+        return values[np.isfinite(values)]
 
     def _add_group(self, number: int, chain: tuple[str, ...], memory: Memory) -> None:
         order: list[tuple[int, int]] = []
