@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
-from ray.exceptions import RayActorError
 
 from probewise.agents import SILENT_S, _health
 from probewise.agents._health import Pulse
@@ -42,11 +41,15 @@ class FakePost:
         return self.load.total() < self.threads
 
 
+class GoneError(Exception):
+    """An actor has died; not Ray's own, for Ray must not be imported before its environment."""
+
+
 class FakeRay:
     """A call is the list of its answers."""
 
     class exceptions:
-        RayError = RayActorError
+        RayError = GoneError
 
     @staticmethod
     def wait(calls: list[list[object]], timeout: float) -> tuple[list[Any], list[Any]]:
@@ -109,7 +112,7 @@ def test_who_died_is_dead_until_another_has_taken_its_place(clock: list[float]) 
     post = FakePost("eye")
     pulse = Pulse({"eye": post})  # type: ignore[dict-item]
     assert condition(pulse) == "alive"
-    post.actor.answer(RayActorError())
+    post.actor.answer(GoneError())
     assert [condition(pulse) for _ in range(3)] == ["dead"] * 3
     assert len(post.actor.calls) == 1
     post.actor, post.ready = None, False
