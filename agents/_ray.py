@@ -177,7 +177,12 @@ class RayRuntime:
         self._done = []
 
     def health(self) -> dict[str, Health]:
-        return self._pulse.health({name: len(w) for name, w in self._waiting.items()})
+        found = self._pulse.health({name: len(w) for name, w in self._waiting.items()})
+        for name, how in found.items():
+            post = self._posts[name]
+            if how.condition == "dead" and post.ready and not post.load.total():
+                post.end()  # so that its next action starts another
+        return found
 
     def close(self) -> None:
         if self._started:
