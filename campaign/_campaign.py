@@ -43,6 +43,7 @@ from ._decider import Watch
 from ._inbox import FolderInbox, MemoryInbox, new_message
 from ._journal import Journal
 from ._judge import judged
+from ._live_autonomy import with_live_autonomy
 from ._load_spec import load_spec
 from ._loop import Loop
 from ._offers import offers_by_capability
@@ -99,7 +100,7 @@ class Campaign:
         tracking_uri: str | None = None,
         ship: Sequence[str | Path] = (),
     ) -> None:
-        self.spec = spec
+        self.spec = spec = with_live_autonomy(spec)
         self.state: State = spec.initial_state()
         make_policy(spec.policy, spec.workflow, spec.goal)  # refuses what no policy can pursue
         self.tracking_problem: str | None = None

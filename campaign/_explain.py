@@ -30,6 +30,7 @@ from ..workflow import (
     Started,
     Workflow,
 )
+from ._command_table import command_table
 from ._wording import FATES, amount, decision_text, hours_text, pretty_unit, with_error
 
 _SHOWN = 5
@@ -144,6 +145,8 @@ def _outcome(
         if result.quality is not None:
             said = f"quality: {result.quality.verdict} (score {result.quality.score:.2f})"
             notes.append(Text(f"{said} {result.quality.reason}".strip()))
+        if result.commands:
+            notes.append(command_table(result.commands))
     later = _later(decision, [n for n in decision.expected if n not in came], events)
     return [*_comparison(decision.expected, came | later, workflow, list(later)), *notes]
 

@@ -14,14 +14,15 @@ from functools import cached_property
 from typing import Annotated, ClassVar, Protocol
 
 import numpy as np
-from numpy.typing import NDArray
 from pydantic import Field
 
 from ._action import Action, ArrayRef
+from ._array import Array
 from ._decision import Decision, Recommendation
 from ._fate import Fate
 from ._model import Name, Record
 from ._observation import Estimate, Failure, Grid, Quality, Table
+from ._reading import Entry
 from ._state import State
 from ._step import Step
 
@@ -41,28 +42,6 @@ class Offer(Record):
 
     capability: Name
     about: str = ""
-
-
-@dataclass(frozen=True)
-class Axis:
-    """One axis of an array: its values in ``unit``. ``kind`` as in sidpy: spatial, spectral, ..."""
-
-    name: str
-    unit: str
-    values: NDArray[np.float64]
-    kind: str = "unknown"
-
-
-@dataclass(frozen=True)
-class Array:
-    """An array with its unit and axes, as workers give and take it."""
-
-    data: NDArray[np.float64]
-    unit: str
-    axes: tuple[Axis, ...]
-    quantity: str = ""
-    kind: str = "UNKNOWN"
-    metadata: dict[str, float | str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -88,7 +67,7 @@ class Job:
 @dataclass(frozen=True)
 class Outcome:
     """What a worker returns. What is left ``None`` is filled in by the seat: the step's median cost
-    and dose, and the time it took."""
+    and dose, and the time it took. ``commands`` are those that an instrument was given."""
 
     values: Mapping[str, Estimate] = field(default_factory=dict)
     arrays: Mapping[str, Array] = field(default_factory=dict)
@@ -100,6 +79,7 @@ class Outcome:
     quality: Quality | None = None
     failure: Failure | None = None
     notes: Mapping[str, float | str] = field(default_factory=dict)
+    commands: tuple[Entry, ...] = ()
 
 
 @dataclass(frozen=True)
