@@ -162,12 +162,8 @@ class NetworkPlanner:
 
     def _payable(self, state: State, p: Proposal, target: Target) -> bool:
         action = build_action(state, p.step, target, parameters=dict(p.given))
-        limit = state.budget.hours
-        return (
-            state.affordable(state.commitment(action))
-            and p.price.credits <= state.free_credits - state.granted_credits + 1e-9
-            and (limit is None or state.now_h + p.price.hours <= limit + 1e-9)
-        )
+        whole = state.bears_price(p.price.credits, p.price.hours)
+        return bool(whole) and state.affordable(state.commitment(action))
 
     def _act(self, state: State, p: Proposal, target: Target, found: list[Proposal]) -> Decision:
         others = [o for o in found if o is not p][:5]

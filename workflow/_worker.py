@@ -63,11 +63,6 @@ class Job:
         n = len(self.action.target.positions) or 1
         return self.step.cost_credits.draw(rng, n), self.step.latency_h.draw(rng, n)
 
-    def draw_dose(self) -> float:
-        """Electrons per square ångström drawn from the step's distribution, for twins."""
-        rng = np.random.default_rng([self.action.seed, 2])
-        return self.step.dose_e_per_A2.draw(rng, len(self.action.target.positions) or 1)
-
 
 @dataclass(frozen=True)
 class Outcome:
