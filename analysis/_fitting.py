@@ -1,0 +1,157 @@
+"""Least squares with errors: one fit for all curves and patches of this room."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.optimize import least_squares, nnls
+
+Floats = NDArray[np.float64]
+Model = Callable[[Floats], Floats]
+
+_ROUNDS = 4
+"""How often the variances are computed anew from the fitted model."""
+_LEAST_GROUP = 12
+"""Fewest channels of like level from which a variance is estimated."""
+_BIAS_OF_MAD = 1.08
+"""What the squared scaled median absolute deviation of some 24 second differences is too large by."""
+
+
+@dataclass(frozen=True)
+class Noise:
+    """Variance of a channel as a function of its noise-free level: ``gain * level + floor``.
+
+    ``gain`` is the number of counts that one electron (or one photon) makes, 1 for a counting
+    detector; ``floor`` the variance without any signal (read-out), in counts squared.
+    """
+
+    gain: float = 1.0
+    floor: float = 0.0
+
+    def variance(self, level: Floats) -> Floats:
+        """Variance at these levels, in counts squared; never less than that of one electron."""
+        shot = self.gain * np.maximum(level, self.gain)
+        return np.maximum(shot + self.floor, 1e-300)
+
+
+@dataclass(frozen=True)
+class Fit:
+    """Fitted parameters (p,), their covariance (p, p), and how well they fit.
+
+    ``misfit`` is chi squared over the degrees of freedom; the covariance has been multiplied by it
+    where it is larger than 1, or the fit was asked to rescale. ``bic`` is Schwarz's criterion: chi squared + p ln n.
+    """
+
+    values: Floats
+    covariance: Floats
+    misfit: float
+    bic: float
+    model: Floats
+
+    @property
+    def std(self) -> Floats:
+        return np.sqrt(np.maximum(np.diag(self.covariance), 0.0))
+
+    def derived(self, function: Callable[[Floats], float]) -> tuple[float, float]:
+        """A function of the parameters and its standard deviation to first order."""
+        center = float(function(self.values))
+        steps = np.maximum(1e-4 * self.std, 1e-9 * np.abs(self.values) + 1e-300)
+        gradient = np.zeros(len(self.values))
+        for k, step in enumerate(steps):
+            moved = np.zeros(len(steps))
+            moved[k] = step
+            up, down = function(self.values + moved), function(self.values - moved)
+            gradient[k] = (up - down) / (2.0 * step)
+        return center, float(np.sqrt(max(gradient @ self.covariance @ gradient, 0.0)))
+
+
+def estimate_noise(spectrum: Floats) -> Noise:
+    """Gain and floor from a spectrum (m,) itself, m at least 24.
+
+    Second differences of a smooth curve are noise of six times the variance of a channel. Channels
+    of like level are put together, each group gives a robust variance, and the two numbers follow
+    by non-negative least squares. Peaks of a few channels' width count as noise.
+    """
+    y = np.asarray(spectrum, dtype=np.float64)
+    bend = y[:-2] - 2.0 * y[1:-1] + y[2:]
+    level = np.maximum((y[:-2] + y[1:-1] + y[2:]) / 3.0, 0.0)
+    groups = np.array_split(np.argsort(level, kind="stable"), max(2, len(bend) // 24))
+    groups = [g for g in groups if len(g) >= min(_LEAST_GROUP, len(bend) // 2)]
+    middle = np.array([np.median(level[g]) for g in groups])
+    variance = np.array([_robust_variance(bend[g]) / 6.0 for g in groups])
+    if not np.any(variance > 0.0):
+        return Noise(0.0, 1e-12 * max(float(np.ptp(y)), 1e-12) ** 2)
+    usual = float(np.median(variance[variance > 0.0]))
+    table = np.column_stack([middle / max(float(middle.max()), 1e-300), np.ones_like(middle)])
+    expected = np.maximum(variance, usual)
+    for _ in range(_ROUNDS):
+        # A variance is as uncertain as it is large; weights from the fit, not from chance lows.
+        weight = 1.0 / np.maximum(expected, 0.01 * usual)
+        found, _ = nnls(table * weight[:, None], variance * weight)
+        expected = table @ found
+    return Noise(float(found[0] / max(float(middle.max()), 1e-300)), float(found[1]))
+
+
+def _robust_variance(values: Floats) -> float:
+    return float((1.4826 * np.median(np.abs(values))) ** 2 / _BIAS_OF_MAD)
+
+
+def fit_model(
+    model: Model,
+    data: Floats,
+    noise: Noise | Floats | float,
+    start: Sequence[float] | Floats,
+    bounds: tuple[Sequence[float] | Floats, Sequence[float] | Floats] | None = None,
+    rescale: bool = False,
+) -> Fit:
+    """Fit a model to data (n,) by weighted least squares.
+
+    Parameters
+    ----------
+    model
+        Gives the noise-free data (n,) from the parameters (p,).
+    noise
+        A standard deviation, common or for each datum; or a ``Noise``, whose variances are
+        then computed from the fitted model, so that chance lows do not get more weight (the
+        quasi-likelihood of R. W. M. Wedderburn, Biometrika 61, 439 (1974)).
+    rescale
+        The noise is known but for a factor: errors follow from the scatter about the fit, also where
+        it is smaller than expected.
+
+    Raises
+    ------
+    ValueError
+        If there are not more data than parameters, or the start gives numbers that are not finite.
+    """
+    values = np.asarray(start, dtype=np.float64)
+    if len(data) <= len(values):
+        raise ValueError(f"{len(data)} data for {len(values)} parameters")
+    low, high = bounds if bounds is not None else (-np.inf, np.inf)
+    low, high = np.broadcast_to(low, values.shape), np.broadcast_to(high, values.shape)
+    margin = 1e-9 * np.where(np.isfinite(high - low), high - low, 0.0)
+    values = np.clip(values, low + margin, high - margin)
+    fixed = not isinstance(noise, Noise)
+    for round_ in range(1 if fixed else _ROUNDS):
+        level = model(values) if round_ else np.maximum(data, 0.0)
+        std = np.asarray(noise) if fixed else np.sqrt(noise.variance(level))
+        result = least_squares(
+            lambda q, std=std: (model(q) - data) / std,
+            values,
+            bounds=(low, high),
+            x_scale="jac",
+            max_nfev=200,
+        )
+        settled = np.allclose(result.x, values, rtol=1e-3, atol=1e-9)
+        values = result.x
+        if settled:
+            break
+    freedom = len(data) - len(values)
+    chi2 = 2.0 * float(result.cost)
+    misfit = chi2 / freedom
+    covariance = np.linalg.pinv(result.jac.T @ result.jac, rcond=1e-14, hermitian=True)
+    # Where the noise is known, a fit that is better than expected is luck.
+    covariance = covariance * (misfit if rescale else max(misfit, 1.0))
+    return Fit(values, covariance, misfit, chi2 + len(values) * np.log(len(data)), model(values))
