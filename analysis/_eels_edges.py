@@ -9,8 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
-from ..workflow import Estimate
-from ..workflow._model import Record
+from ..workflow import Estimate, Record
 from ._fitting import Fit, Noise, estimate_noise, fit_model
 
 Floats = NDArray[np.float64]

@@ -43,22 +43,21 @@ class Switching:
 class LoopParameters:
     """Area of a loop in response times V, and its switching, None where the loop is closed.
 
-    ``replaced`` is the share of spikes and gaps, ``noise`` the standard deviation of one value,
-    ``misfit`` chi squared over the degrees of freedom of the switching model.
+    ``replaced`` is the share of spikes and gaps, ``noise`` the standard deviation of one value.
     """
 
     area: Estimate
     switching: Switching | None
     noise: float
     replaced: float
-    misfit: float
 
 
 def loop_parameters(bias_V: Floats, response: Floats) -> LoopParameters | None:
     """Parameters of one closed loop (m,), in the order of the sweep; None if it is not usable.
 
     The area is that of the polygon, positive where the falling branch lies higher; its error
-    follows from the noise, since the area is linear in the response. Switching comes from a fit
+    follows from the noise, since the area is linear in the response; the noise is the scatter about
+    the fit. Switching comes from a fit
     of an offset, a slope (the linear and the electrostatic response), and a step tanh((V - Vc) / w)
     for each branch: the quantities of S. Jesse, A. P. Baddorf, S. V. Kalinin, Appl. Phys.
     Lett. 88, 062908 (2006), whose nucleation bias is where the branch leaves its saturation. Spikes
@@ -76,12 +75,12 @@ def loop_parameters(bias_V: Floats, response: Floats) -> LoopParameters | None:
     clean = whole.clean[0]
     noise = max(float(whole.noise[0]), 1e-9 * float(np.ptp(clean)), 1e-300)
     fit = _fit_switching(bias_V, clean, keep, noise)
+    noise = noise * float(np.sqrt(fit.misfit))
     return LoopParameters(
         area=_area(bias_V, clean, noise, keep),
         switching=_switching(fit, bias_V),
         noise=noise,
         replaced=float(1.0 - keep.mean()),
-        misfit=fit.misfit,
     )
 
 
@@ -135,7 +134,7 @@ def _fit_switching(
         np.log(2.0 * step),
     ]
     bounds = ([-np.inf] * 3 + [-largest] * 2 + [narrow] * 2, [np.inf] * 3 + [largest] * 2 + [wide] * 2)
-    return fit_model(model, y, noise, start, bounds)
+    return fit_model(model, y, noise, start, bounds, rescale=True)
 
 
 def _is_rising(bias_V: Floats) -> NDArray[np.bool_]:

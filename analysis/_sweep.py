@@ -13,13 +13,15 @@ Floats = NDArray[np.float64]
 
 _LEAST_POINTS = 6
 _SIGMA_OF_MAD = 1.4826
+_CLEAR = 5.0
+"""B over its error from which A/B is given: below, what remains was chosen by chance."""
 
 
 @dataclass(frozen=True)
 class Sweep:
     """Response = offset + A V + B V**2 + C V**3; units are those of the response over V, V**2, V**3.
 
-    ``ratio`` is A/B in V, None where B does not differ from 0 by more than three errors: then the
+    ``ratio`` is A/B in V, None where B does not differ from 0 by more than five errors: then the
     ratio has no finite error (E. C. Fieller, J. R. Stat. Soc. B 16, 175 (1954)). ``noise`` is the
     standard deviation of one value; ``left_out`` the number of values that were spikes or gaps.
     """
@@ -105,7 +107,7 @@ def _least_squares(table: Floats, y: Floats) -> tuple[Floats, Floats, float]:
 def _ratio(q: Floats, covariance: Floats) -> Estimate | None:
     """First over second; half of Fieller's 68 % interval is the error."""
     a, b = float(q[0]), float(q[1])
-    if abs(b) <= 3.0 * np.sqrt(covariance[1, 1]):
+    if abs(b) <= _CLEAR * np.sqrt(covariance[1, 1]):
         return None
     # Roots r of (a - r b)**2 = var(a - r b): where the difference is one standard deviation.
     square = b * b - covariance[1, 1]
