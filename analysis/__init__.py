@@ -1,5 +1,6 @@
 """Analysis: images and spectra reduced to quantities with errors."""
 
+from ._atoms import Atoms, find_columns, fit_atoms
 from ._iv_analysis import IvAnalysis
 from ._pfm_analysis import PfmAnalysis
 from ._pfm_features import describe, probe_lattice
@@ -10,6 +11,7 @@ from ._pfm_quality import Judgement, judge
 from ._pfm_spectra import Batch, read_batch
 
 __all__ = [
+    "Atoms",
     "Batch",
     "Domains",
     "IvAnalysis",
@@ -18,7 +20,9 @@ __all__ = [
     "PadFit",
     "PfmAnalysis",
     "describe",
+    "find_columns",
     "find_domains",
+    "fit_atoms",
     "fit_loop",
     "fit_pad",
     "judge",

@@ -142,6 +142,8 @@ def fit_model(
             values,
             bounds=(low, high),
             x_scale="jac",
+            ftol=1e-7,
+            xtol=1e-7,
             max_nfev=200,
         )
         settled = np.allclose(result.x, values, rtol=1e-3, atol=1e-9)

@@ -17,7 +17,7 @@ Floats = NDArray[np.float64]
 
 _WIDTHS = (1.0, 3.0, 10.0)
 """Standard deviations in channels of the bumps that are looked for in residuals."""
-_MEMORY = 600
+_MEMORY = 150
 _LEAST_KNOWN = 24
 _SIGMA_OF_MAD = 1.4826
 
@@ -48,7 +48,7 @@ class NoveltyScale:
     spread (G. E. P. Box, Ann. Math. Stat. 25, 290 (1954); the limit of squared prediction errors in
     process control: P. Nomikos, J. F. MacGregor, Technometrics 37, 41 (1995)), the highest bump
     with a Gumbel distribution. Center and spread are the median and the median absolute deviation of
-    the last 600 spectra that were not novel themselves. Both tests share the false alarms.
+    the last 150 spectra that were not novel themselves. Both tests share the false alarms.
     """
 
     def __init__(self) -> None:
