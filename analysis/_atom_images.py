@@ -34,9 +34,9 @@ def simulate_atoms(
     """Gaussian columns on a lattice with one or two atoms a cell, under Poisson noise.
 
     The lattice is rotated at random and may be oblique; columns are displaced by ``disorder`` (in
-    spacings), some are missing, and the second atom of a cell is fainter. ``background`` is a smooth
-    field, in peaks. That is the incoherent, linear picture of a dark-field image: no channelling, no
-    scan distortion.
+    spacings), some are missing, and the second atom of a cell is fainter. ``background`` is a
+    smooth field, in peaks. That is the incoherent, linear picture of a dark-field image: no
+    channelling, no scan distortion.
     """
     spacing = rng.uniform(*spacing_px)
     width = spacing * rng.uniform(0.13, 0.24)

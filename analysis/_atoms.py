@@ -64,14 +64,16 @@ def find_columns(
         If the image is smaller than 32 x 32 pixels, or has pixels that are not finite.
     """
     if image.ndim != 2 or min(image.shape) < 32 or not np.isfinite(image).all():
-        raise ValueError(f"an image of shape {image.shape}: finite, at least 32 x 32 pixels, needed")
+        raise ValueError(
+            f"an image of shape {image.shape}: finite, at least 32 x 32 pixels, needed"
+        )
     if method == "maxima":
         smooth = gaussian_filter(image, 1.5)
         floor = float(np.median(smooth) + 0.5 * (smooth.max() - np.median(smooth)) * 0.3)
         peaks = peak_local_max(smooth, min_distance=_LEAST_DISTANCE_px, threshold_abs=floor)
         return np.asarray(peaks, dtype=np.float64)
     scale = 1.0 if spacing_px is None else _SEEN_SPACING_px / spacing_px
-    shown = image if abs(scale - 1.0) < 0.2 else zoom(image, scale, order=1)
+    shown = image if abs(scale - 1.0) < 0.2 else np.asarray(zoom(image, scale, order=1))
     likely = gaussian_filter(column_map(shown), 0.7)
     peaks = peak_local_max(
         likely,
@@ -87,8 +89,8 @@ def fit_atoms(image: Floats, found: Floats, noise: Noise | None = None) -> Atoms
     """Place columns (k, 2) by fits of a round Gaussian on a constant, each in its own surroundings.
 
     The surroundings reach half way to the nearest neighbour but one; what the neighbours' own
-    Gaussians add there is taken off, three times over (as crowded fields of stars are reduced: P. B.
-    Stetson, Publ. Astron. Soc. Pac. 99, 191 (1987)). Errors come from the curvature of each fit;
+    Gaussians add there is taken off, three times over (as crowded fields of stars are reduced: P.
+    B. Stetson, Publ. Astron. Soc. Pac. 99, 191 (1987)). Errors come from the curvature of each fit;
     ``noise`` is by default estimated from the image.
     """
     known = noise or image_noise(image)
@@ -96,7 +98,7 @@ def fit_atoms(image: Floats, found: Floats, noise: Noise | None = None) -> Atoms
     fits = np.column_stack([np.zeros(len(found)), found, 0.45 * reach, np.zeros(len(found))])
     errors = np.full_like(fits, np.inf)
     for k, (row, col) in enumerate(found):
-        fits[k, 0] = image[int(round(row)), int(round(col))] - np.percentile(image, 10)
+        fits[k, 0] = image[round(row), round(col)] - np.percentile(image, 10)
         fits[k, 4] = np.percentile(image, 10)
     good = np.zeros(len(found), dtype=bool)
     for _ in range(_PASSES):

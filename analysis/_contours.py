@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -21,6 +22,8 @@ BORDER_px = 4
 """Curves are followed up to this distance from the border, where smoothing bends them."""
 _SMOOTHING_px = 1.5
 _ALONG_px = 3.0
+_KEPT = float(np.sqrt(_SMOOTHING_px / np.hypot(_SMOOTHING_px, _ALONG_px)))
+"""What smoothing along a curve leaves of the errors of its points."""
 _REACH_px = 5.0
 _CLEAR = 4.0
 _LEAST_LENGTH_px = 10.0
@@ -75,7 +78,7 @@ def find_edges(image: Floats, level: float | None = None) -> tuple[Curve, ...]:
 def _curves(image: Floats, level: float, noise: float, kind: str) -> tuple[Curve, ...]:
     """Contours of the smoothed image that separate places which clearly differ."""
     smooth = gaussian_filter(filled(image, limit=50.0), _SMOOTHING_px)
-    slopes, inner = np.gradient(smooth), slice(BORDER_px, -BORDER_px)
+    slopes, inner = [np.gradient(smooth, axis=k) for k in (0, 1)], slice(BORDER_px, -BORDER_px)
     left = noise / (2.0 * np.sqrt(np.pi) * _SMOOTHING_px)
     found = [
         curve
@@ -85,9 +88,7 @@ def _curves(image: Floats, level: float, noise: float, kind: str) -> tuple[Curve
     return tuple(sorted(found, key=lambda c: -c.length_px.value))
 
 
-def _curve(
-    points: Floats, smooth: Floats, slopes: list[Floats] | tuple[Floats, ...], left: float
-) -> Curve | None:
+def _curve(points: Floats, smooth: Floats, slopes: Sequence[Floats], left: float) -> Curve | None:
     if len(points) < _LEAST_LENGTH_px:
         return None
     closed = bool(np.allclose(points[0], points[-1]))
@@ -101,15 +102,16 @@ def _curve(
     if np.median(np.abs(across[0] - across[1])) < 2.0 * _CLEAR * left:
         return None
     std = left / np.maximum(slope, 0.25 * float(np.median(slope)))
-    placed, shrunk = _smoothed(points, closed)
-    length = _length(placed, std * shrunk, closed)
+    placed = _smoothed(points, closed)
+    std = std * _KEPT
+    length = _length(placed, std, closed)
     if length.value < _LEAST_LENGTH_px:
         return None
-    return Curve(placed, std * shrunk, closed, length)
+    return Curve(placed, std, closed, length)
 
 
-def _smoothed(points: Floats, closed: bool) -> tuple[Floats, float]:
-    """Points at steps of about a pixel, smoothed along the curve; what remains of their errors."""
+def _smoothed(points: Floats, closed: bool) -> Floats:
+    """The points, smoothed along the curve at steps of about a pixel; the ends stay."""
     steps = np.linalg.norm(np.diff(points, axis=0), axis=1)
     along = np.concatenate([[0.0], np.cumsum(steps)])
     places = np.linspace(0.0, along[-1], max(int(along[-1]) + 1, 4))
@@ -121,8 +123,7 @@ def _smoothed(points: Floats, closed: bool) -> tuple[Floats, float]:
         # Reflected about its ends as a point, a straight line stays one.
         even = _end_to_end(even)
     fine = np.column_stack([np.interp(along, places, c) for c in even.T])
-    kept = np.sqrt(_SMOOTHING_px / np.hypot(_SMOOTHING_px, _ALONG_px))
-    return fine, float(kept)
+    return fine
 
 
 def _end_to_end(even: Floats) -> Floats:
@@ -148,5 +149,5 @@ def _length(points: Floats, std: Floats, closed: bool) -> Estimate:
     error = 2.0 * (wiggle * raw) ** 2 / stretches
     for a, b in () if closed else ((0, 5), (-1, -6)):
         run = np.sort(np.abs(points[b] - points[a]))
-        error += variance * float(run[0] / max(run[1], 1e-12)) ** 2
+        error += variance / _KEPT**2 * float(run[0] / max(run[1], 1e-12)) ** 2
     return Estimate(value=raw * (1.0 - min(wiggle, 0.5)), std=float(np.sqrt(error)))

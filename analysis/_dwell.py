@@ -55,9 +55,9 @@ def knowledge_gradient(
 
     Returns
     -------
-    The gain, in the shape of ``noise_std`` and the unit of the values: s f(-|mean - rival| / s) with
-    f(z) = z Phi(z) + phi(z), s being the standard deviation of the change of the believed mean.
-    P. Frazier, W. Powell, S. Dayanik, SIAM J. Control Optim. 47, 2410 (2008), eq. 10.
+    The gain, in the shape of ``noise_std`` and the unit of the values: s f(-|mean - rival| / s)
+    with f(z) = z Phi(z) + phi(z), s being the standard deviation of the change of the believed
+    mean. P. Frazier, W. Powell, S. Dayanik, SIAM J. Control Optim. 47, 2410 (2008), eq. 10.
     """
     noise = np.asarray(noise_std, dtype=np.float64)
     variance = believed.std**2

@@ -119,9 +119,7 @@ def edge_signal(
             f" {energy_eV[-1]:g} eV"
         )
     ratio = np.log(energy_eV[inside] / middle)
-    background, background_std = fit.derived(
-        lambda q: float(np.exp(q[0] - q[1] * ratio).sum())
-    )
+    background, background_std = fit.derived(lambda q: float(np.exp(q[0] - q[1] * ratio).sum()))
     total = float(counts[inside].sum())
     scale = 1.0 if noise else fit.misfit
     counted = float(known.variance(_level(counts[inside])).sum()) * scale

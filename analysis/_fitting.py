@@ -7,17 +7,18 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import least_squares, nnls
+from scipy.optimize import OptimizeResult, least_squares, nnls
 
 Floats = NDArray[np.float64]
 Model = Callable[[Floats], Floats]
 
-_ROUNDS = 4
+_ROUNDS = 3
 """How often the variances are computed anew from the fitted model."""
 _LEAST_GROUP = 12
 """Fewest channels of like level from which a variance is estimated."""
 _BIAS_OF_MAD = 1.08
-"""What the squared scaled median absolute deviation of some 24 second differences is too large by."""
+"""What the squared scaled median absolute deviation of some 24 second differences is too large
+by."""
 
 
 @dataclass(frozen=True)
@@ -42,7 +43,8 @@ class Fit:
     """Fitted parameters (p,), their covariance (p, p), and how well they fit.
 
     ``misfit`` is chi squared over the degrees of freedom; the covariance has been multiplied by it
-    where it is larger than 1, or the fit was asked to rescale. ``bic`` is Schwarz's criterion: chi squared + p ln n.
+    where it is larger than 1, or the fit was asked to rescale. ``bic`` is Schwarz's criterion: chi
+    squared + p ln n.
     """
 
     values: Floats
@@ -82,17 +84,25 @@ def estimate_noise(spectrum: Floats) -> Noise:
     groups = [g for g in groups if len(g) >= min(_LEAST_GROUP, len(bend) // 2)]
     middle = np.array([np.median(level[g]) for g in groups])
     variance = np.array([_robust_variance(bend[g]) / 6.0 for g in groups])
-    if not np.any(variance > 0.0):
-        return Noise(0.0, 1e-12 * max(float(np.ptp(y)), 1e-12) ** 2)
+    return noise_by_level(middle, variance, 1e-12 * max(float(np.ptp(y)), 1e-12) ** 2)
+
+
+def noise_by_level(level: Floats, variance: Floats, least: float) -> Noise:
+    """The noise that makes these variances at these levels (both (k,)), by non-negative least
+    squares; a floor of ``least`` where no variance is above 0.
+
+    A variance is as uncertain as it is large: the weights come from the fit, not from chance lows.
+    """
+    if not np.any(variance > 0.0) or level.max() <= 0.0:
+        return Noise(0.0, max(float(variance.mean()), least))
     usual = float(np.median(variance[variance > 0.0]))
-    table = np.column_stack([middle / max(float(middle.max()), 1e-300), np.ones_like(middle)])
-    expected = np.maximum(variance, usual)
+    table = np.column_stack([level / level.max(), np.ones_like(level)])
+    found, expected = np.zeros(2), np.maximum(variance, usual)
     for _ in range(_ROUNDS):
-        # A variance is as uncertain as it is large; weights from the fit, not from chance lows.
         weight = 1.0 / np.maximum(expected, 0.01 * usual)
-        found, _ = nnls(table * weight[:, None], variance * weight)
+        found = nnls(table * weight[:, None], variance * weight)[0]
         expected = table @ found
-    return Noise(float(found[0] / max(float(middle.max()), 1e-300)), float(found[1]))
+    return Noise(float(found[0] / level.max()), float(found[1]))
 
 
 def _robust_variance(values: Floats) -> float:
@@ -118,8 +128,8 @@ def fit_model(
         then computed from the fitted model, so that chance lows do not get more weight (the
         quasi-likelihood of R. W. M. Wedderburn, Biometrika 61, 439 (1974)).
     rescale
-        The noise is known but for a factor: errors follow from the scatter about the fit, also where
-        it is smaller than expected.
+        The noise is known but for a factor: errors follow from the scatter about the fit, also
+        where it is smaller than expected.
 
     Raises
     ------
@@ -133,23 +143,28 @@ def fit_model(
     low, high = np.broadcast_to(low, values.shape), np.broadcast_to(high, values.shape)
     margin = 1e-9 * np.where(np.isfinite(high - low), high - low, 0.0)
     values = np.clip(values, low + margin, high - margin)
-    fixed = not isinstance(noise, Noise)
-    for round_ in range(1 if fixed else _ROUNDS):
-        level = model(values) if round_ else np.maximum(data, 0.0)
-        std = np.asarray(noise) if fixed else np.sqrt(noise.variance(level))
-        result = least_squares(
-            lambda q, std=std: (model(q) - data) / std,
-            values,
+
+    def solve(begin: Floats, std: Floats) -> OptimizeResult:
+        return least_squares(
+            lambda q: (model(q) - data) / std,
+            begin,
             bounds=(low, high),
             x_scale="jac",
             ftol=1e-7,
             xtol=1e-7,
             max_nfev=200,
         )
-        settled = np.allclose(result.x, values, rtol=1e-3, atol=1e-9)
-        values = result.x
-        if settled:
-            break
+
+    if not isinstance(noise, Noise):
+        result = solve(values, np.asarray(noise, dtype=np.float64))
+    else:
+        result = solve(values, np.sqrt(noise.variance(np.maximum(data, 0.0))))
+        for _ in range(_ROUNDS):
+            before = result.x
+            result = solve(before, np.sqrt(noise.variance(model(before))))
+            if np.allclose(result.x, before, rtol=1e-3, atol=1e-9):
+                break
+    values = result.x
     freedom = len(data) - len(values)
     chi2 = 2.0 * float(result.cost)
     misfit = chi2 / freedom

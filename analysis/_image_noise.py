@@ -5,9 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import convolve, uniform_filter
-from scipy.optimize import nnls
 
-from ._fitting import Noise
+from ._fitting import Noise, noise_by_level
 
 Floats = NDArray[np.float64]
 
@@ -30,12 +29,4 @@ def image_noise(image: Floats) -> Noise:
     groups = np.array_split(np.argsort(level, kind="stable"), _GROUPS)
     middle = np.array([level[g].mean() for g in groups])
     variance = np.array([(_SIGMA_OF_MAD * np.median(np.abs(left[g]))) ** 2 for g in groups]) / 36.0
-    if not np.any(variance > 0.0) or middle.max() <= 0.0:
-        return Noise(0.0, max(float(variance.mean()), 1e-12 * max(float(np.ptp(whole)), 1e-12) ** 2))
-    table = np.column_stack([middle / middle.max(), np.ones(_GROUPS)])
-    expected = np.full(_GROUPS, float(variance[variance > 0.0].mean()))
-    for _ in range(4):
-        weight = 1.0 / np.maximum(expected, 1e-2 * float(expected.mean()))
-        found, _ = nnls(table * weight[:, None], variance * weight)
-        expected = table @ found
-    return Noise(float(found[0] / middle.max()), float(found[1]))
+    return noise_by_level(middle, variance, 1e-12 * max(float(np.ptp(whole)), 1e-12) ** 2)

@@ -99,9 +99,7 @@ def _area(bias_V: Floats, response: Floats, noise: float, keep: NDArray[np.bool_
     return Estimate(value=value, std=noise * float(np.sqrt(np.sum(weights[good] ** 2))))
 
 
-def _fit_switching(
-    bias_V: Floats, response: Floats, keep: NDArray[np.bool_], noise: float
-) -> Fit:
+def _fit_switching(bias_V: Floats, response: Floats, keep: NDArray[np.bool_], noise: float) -> Fit:
     """Fit offset, slope, half height, the two switching biases and the logarithms of their widths.
 
     The turning points belong to both branches; there they count for the one that ends.
@@ -133,7 +131,10 @@ def _fit_switching(
         np.log(2.0 * step),
         np.log(2.0 * step),
     ]
-    bounds = ([-np.inf] * 3 + [-largest] * 2 + [narrow] * 2, [np.inf] * 3 + [largest] * 2 + [wide] * 2)
+    bounds = (
+        [-np.inf] * 3 + [-largest] * 2 + [narrow] * 2,
+        [np.inf] * 3 + [largest] * 2 + [wide] * 2,
+    )
     return fit_model(model, y, noise, start, bounds, rescale=True)
 
 

@@ -32,8 +32,8 @@ class Particles:
     """Particles (k,): centres (k, 2) as (row, column) and diameters in pixels, with errors.
 
     ``heights`` are intensities above the background, in the middle. Particles that touch the
-    border of the image are counted in ``at_border`` and not listed. ``misfit`` (k,) is chi squared over
-    the degrees of freedom: far above 1, the particle is no disc or sphere, and its errors are
+    border of the image are counted in ``at_border`` and not listed. ``misfit`` (k,) is chi squared
+    over the degrees of freedom: far above 1, the particle is no disc or sphere, and its errors are
     widened accordingly.
     """
 
@@ -59,8 +59,8 @@ def find_particles(
 ) -> Particles:
     """Find bright particles and fit each by a round shape with a blurred edge on a constant.
 
-    Otsu's threshold and a watershed on the distance to the background find and part them; then centre,
-    diameter, height, blur and background are fitted where no other particle is near.
+    Otsu's threshold and a watershed on the distance to the background find and part them; then
+    centre, diameter, height, blur and background are fitted where no other particle is near.
 
     Parameters
     ----------
@@ -139,7 +139,8 @@ def _measure(
     low = np.maximum(where.min(axis=0) - _MARGIN_px, 0)
     high = np.minimum(where.max(axis=0) + _MARGIN_px + 1, image.shape)
     box = (slice(low[0], high[0]), slice(low[1], high[1]))
-    use = ~binary_dilation((labels[box] != number) & (labels[box] > 0), iterations=3)
+    foreign = (labels[box] != number) & (labels[box] > 0)
+    use = ~np.asarray(binary_dilation(foreign, iterations=3), dtype=bool)
     y = image[box]
     middle = where.mean(axis=0) - low
     radius = float(np.sqrt(len(where) / np.pi))

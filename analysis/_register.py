@@ -39,11 +39,12 @@ class Shift:
 
 
 def register(reference: Floats, image: Floats) -> Shift:
-    """Where the content of ``image`` lies relative to ``reference``, both of one shape (1-D or 2-D).
+    """Where the content of ``image`` lies relative to ``reference``, both of one shape (1-D or
+    2-D).
 
-    Whole pixels come from the cross-correlation in Fourier space (M. Guizar-Sicairos, S. T. Thurman,
-    J. R. Fienup, Opt. Lett. 33, 156 (2008)), fractions from least squares on the overlap. Both
-    images are smoothed by one pixel first; the error takes into account that smoothing makes
+    Whole pixels come from the cross-correlation in Fourier space (M. Guizar-Sicairos, S. T.
+    Thurman, J. R. Fienup, Opt. Lett. 33, 156 (2008)), fractions from least squares on the overlap.
+    Both images are smoothed by one pixel first; the error takes into account that smoothing makes
     neighbouring noise alike, and contains whatever else differs between the two. Gaps are filled.
 
     Raises
@@ -58,7 +59,7 @@ def register(reference: Floats, image: Floats) -> Shift:
         raise ValueError("an image without any finite pixel")
     a, b = (gaussian_filter(filled(x, limit=50.0), _SMOOTHING_px) for x in (a, b))
     a, b = a - a.mean(), b - b.mean()
-    whole, _, _ = phase_cross_correlation(a, b, normalization=None)
+    whole, _, _ = phase_cross_correlation(a, b, normalization=None)  # pyright: ignore[reportArgumentType]
     back, covariance, likeness = _refine(a, b, np.asarray(whole, dtype=np.float64))
     std = np.sqrt(np.diag(covariance))
     return Shift(
@@ -73,20 +74,25 @@ def _refine(a: Floats, b: Floats, back: Floats) -> tuple[Floats, Floats, float]:
     back = np.clip(back, -limit, limit)
     begin = back.copy()
     for _ in range(_ROUNDS):
-        inner = _overlap(a.shape, back)
-        placed = moved(b, back, order=3, mode="nearest")
-        gradient = np.gradient(placed)
-        slopes = [-g[inner].ravel() for g in (gradient if a.ndim > 1 else [gradient])]
-        table = np.column_stack([*slopes, np.ones(slopes[0].size)])
-        left = (a - placed)[inner].ravel()
-        step = np.linalg.lstsq(table, left, rcond=None)[0]
-        back = np.clip(back + np.clip(step[: a.ndim], -1.0, 1.0), begin - 2.0, begin + 2.0)
+        _, left, table = _compared(a, b, back)
+        step = np.linalg.lstsq(table, left.ravel(), rcond=None)[0][: a.ndim]
+        back = np.clip(back + np.clip(step, -1.0, 1.0), begin - 2.0, begin + 2.0)
         back = np.clip(back, -limit, limit)
-        if np.all(np.abs(step[: a.ndim]) < 1e-4):
+        if np.all(np.abs(step) < 1e-4):
             break
-    left = left - table @ step
-    likeness = _correlation(a[inner].ravel(), placed[inner].ravel())
-    return back, _covariance(table, left, a[inner].shape, a.ndim), likeness
+    ours, left, table = _compared(a, b, back)
+    rest = left.ravel() - left.mean()
+    return back, _covariance(table, rest, left.shape, a.ndim), _correlation(ours, ours - left)
+
+
+def _compared(a: Floats, b: Floats, back: Floats) -> tuple[Floats, Floats, Floats]:
+    """On the overlap: a, what differs when b is moved back, and how that changes with the shift
+    along each axis and with a constant, one column each."""
+    inner = _overlap(a.shape, back)
+    placed = np.asarray(moved(b, back, order=3, mode="nearest"))
+    slopes = [-np.gradient(placed, axis=k)[inner].ravel() for k in range(a.ndim)]
+    table = np.column_stack([*slopes, np.ones(slopes[0].size)])
+    return a[inner], (a - placed)[inner], table
 
 
 def _overlap(shape: tuple[int, ...], back: Floats) -> tuple[slice, ...]:

@@ -46,12 +46,12 @@ class Despiked:
     @property
     def lost(self) -> NDArray[np.bool_]:
         """Which spectra (n,) had more than a third of their values replaced: not to be used."""
-        return self.spikes.mean(axis=1) > _MOST_REPLACED
+        return np.atleast_1d(self.spikes.mean(axis=1) > _MOST_REPLACED)
 
     @property
     def hit(self) -> NDArray[np.bool_]:
         """Which spectra (n,) had a spike or a gap."""
-        return self.spikes.any(axis=1)
+        return np.asarray(self.spikes.any(axis=1), dtype=np.bool_)
 
 
 def reject_spikes(

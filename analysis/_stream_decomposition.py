@@ -16,9 +16,9 @@ Kind = Literal["pca", "nmf"]
 class RunningDecomposition:
     """Principal components or non-negative parts of all spectra so far.
 
-    The components are those of D. A. Ross et al., Int. J. Comput. Vis. 77, 125 (2008) (scikit-learn's
-    ``IncrementalPCA``); the parts those of its ``MiniBatchNMF``, which read as spectra and are
-    what to show to a person, but fit somewhat worse.
+    The components are those of D. A. Ross et al., Int. J. Comput. Vis. 77, 125 (2008)
+    (scikit-learn's ``IncrementalPCA``); the parts those of its ``MiniBatchNMF``, which read as
+    spectra and are what to show to a person, but fit somewhat worse.
 
     Parameters
     ----------
@@ -38,7 +38,7 @@ class RunningDecomposition:
         self._model = (
             IncrementalPCA(n_components=components)
             if kind == "pca"
-            else MiniBatchNMF(n_components=components, batch_size=self._batch, random_state=0)
+            else MiniBatchNMF(components, batch_size=self._batch, random_state=0)  # pyright: ignore[reportArgumentType]
         )
 
     @property
@@ -77,5 +77,3 @@ class RunningDecomposition:
         """What the decomposition makes of spectra (n, channels)."""
         mean = self._model.mean_ if isinstance(self._model, IncrementalPCA) else 0.0
         return self.scores(spectra) @ self.parts + mean
-
-

@@ -8,7 +8,7 @@ from typing import final
 import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter1d
-from scipy.optimize import brentq
+from scipy.optimize import root_scalar
 from scipy.stats import chi2, gumbel_r, norm
 
 from ._fitting import Noise
@@ -47,8 +47,8 @@ class NoveltyScale:
     The whole residual is compared with a scaled chi-square distribution of the same center and
     spread (G. E. P. Box, Ann. Math. Stat. 25, 290 (1954); the limit of squared prediction errors in
     process control: P. Nomikos, J. F. MacGregor, Technometrics 37, 41 (1995)), the highest bump
-    with a Gumbel distribution. Center and spread are the median and the median absolute deviation of
-    the last 150 spectra that were not novel themselves. Both tests share the false alarms.
+    with a Gumbel distribution. Center and spread are the median and the median absolute deviation
+    of the last 150 spectra that were not novel themselves. Both tests share the false alarms.
     """
 
     def __init__(self) -> None:
@@ -86,7 +86,8 @@ def _chi_square_tail(x: Floats, center: float, spread: float) -> Floats:
 
 
 def _gumbel_tail(x: Floats, center: float, spread: float) -> Floats:
-    """Gumbel with this median and (scaled) median absolute deviation, 0.767 of its scale unscaled."""
+    """Gumbel with this median and (scaled) median absolute deviation, 0.767 of its scale
+    unscaled."""
     scale = spread / (_SIGMA_OF_MAD * 0.767)
     return np.asarray(gumbel_r.sf(x, loc=center + scale * np.log(np.log(2.0)), scale=scale))
 
@@ -96,8 +97,8 @@ class Cusum:
     """Page's cumulative sum for a lasting rise of standard normal scores.
 
     E. S. Page, Biometrika 41, 100 (1954). After an alarm it begins anew. The limit is
-    chosen for a mean number of scores between false alarms, by D. Siegmund's approximation (Sequential
-    Analysis (1985), eq. 2.57).
+    chosen for a mean number of scores between false alarms, by D. Siegmund's approximation
+    (Sequential Analysis (1985), eq. 2.57).
 
     Parameters
     ----------
@@ -130,4 +131,4 @@ def _siegmund_limit(half: float, length: float) -> float:
         b = 2.0 * half * (limit + 1.166)
         return float(np.log((np.exp(b) - b - 1.0) / (2.0 * half**2)) - np.log(length))
 
-    return float(brentq(excess, 1e-6, 350.0 / half))
+    return float(root_scalar(excess, bracket=(1e-6, 350.0 / half)).root)

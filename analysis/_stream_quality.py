@@ -22,8 +22,8 @@ class Limits:
     """From where on a spectrum is bad.
 
     Shares are of its channels. ``saturation_counts`` is the detector's largest value; without it,
-    four or more channels side by side at the spectrum's maximum count as clipped. ``noise_times`` is the noise
-    over what is usual at such counts.
+    four or more channels side by side at the spectrum's maximum count as clipped. ``noise_times``
+    is the noise over what is usual at such counts.
     """
 
     spikes: float = 0.02

@@ -19,7 +19,8 @@ _CLEAR = 5.0
 
 @dataclass(frozen=True)
 class Sweep:
-    """Response = offset + A V + B V**2 + C V**3; units are those of the response over V, V**2, V**3.
+    """Response = offset + A V + B V**2 + C V**3; units are those of the response over V, V**2,
+    V**3.
 
     ``ratio`` is A/B in V, None where B does not differ from 0 by more than five errors: then the
     ratio has no finite error (E. C. Fieller, J. R. Stat. Soc. B 16, 175 (1954)). ``noise`` is the
@@ -97,11 +98,11 @@ def _kept(table: Floats, y: Floats) -> NDArray[np.bool_]:
 
 def _least_squares(table: Floats, y: Floats) -> tuple[Floats, Floats, float]:
     freedom = len(y) - table.shape[1]
-    inverse = np.linalg.pinv(table.T @ table, hermitian=True)
+    inverse = np.asarray(np.linalg.pinv(table.T @ table, hermitian=True), dtype=np.float64)
     q = inverse @ (table.T @ y)
     noise = float(np.sqrt(np.sum((y - table @ q) ** 2) / freedom))
     student = freedom / (freedom - 2.0) if freedom > 2 else 3.0
-    return q, inverse * noise**2 * student, noise
+    return q, np.asarray(inverse * noise**2 * student), noise
 
 
 def _ratio(q: Floats, covariance: Floats) -> Estimate | None:

@@ -56,8 +56,8 @@ def column_map(image: Floats, weights: Weights | None = None) -> Floats:
     """Probability (n, m) of an atomic column at every pixel of an image (n, m), all finite.
 
     O. Ronneberger, P. Fischer, T. Brox, MICCAI 2015 (U-Net); M. Ziatdinov et al., ACS Nano 11,
-    12742 (2017) (atoms in images by a network trained on simulations). Spacings of columns from 7 to
-    14 pixels are what it has seen. Large images go through in tiles that overlap.
+    12742 (2017) (atoms in images by a network trained on simulations). Spacings of columns from 7
+    to 14 pixels are what it has seen. Large images go through in tiles that overlap.
     """
     weights = weights or trained()
     shown = normalized(image).astype(np.float32)

@@ -231,7 +231,9 @@ def _quality(screened: Screened, good: Bools, novel: Bools, changed: bool) -> Qu
     if bad:
         return Quality(verdict="retake", score=score, reason=listed)
     if changed:
-        reason = "spectra differ lastingly from what was usual: has the place or the optics changed?"
+        reason = (
+            "spectra differ lastingly from what was usual: has the place or the optics changed?"
+        )
         return Quality(verdict="keep", score=score, reason=reason)
     if novel.any():
         return Quality(verdict="keep", score=score, reason=f"{int(novel.sum())} novel spectra")

@@ -19,12 +19,14 @@ from torch.nn import functional
 
 from probewise.analysis import find_columns
 from probewise.analysis._atom_images import AtomImage, columns, simulate_atoms
+from probewise.analysis._atoms import Method
 from probewise.analysis._unet import LAYERS, WEIGHTS, normalized
 
 _SIZE = 64
 _BATCH = 12
 _BLOB_px = 1.5
 _MATCH_px = 2.5
+METHODS: tuple[Method, ...] = ("network", "maxima")
 
 
 class UNet(nn.Module):
@@ -56,7 +58,9 @@ def batch(rng: np.random.Generator) -> tuple[torch.Tensor, torch.Tensor]:
     """Images as the network sees them, and what it should say."""
     made = [simulate_atoms(rng, _SIZE) for _ in range(_BATCH)]
     shown = np.stack([normalized(m.image) for m in made])
-    wanted = np.stack([columns(_SIZE, m.positions, np.ones(len(m.positions)), _BLOB_px) for m in made])
+    wanted = np.stack(
+        [columns(_SIZE, m.positions, np.ones(len(m.positions)), _BLOB_px) for m in made]
+    )
     return (
         torch.from_numpy(shown[:, None]).float(),
         torch.from_numpy(np.minimum(wanted, 1.0)[:, None]).float(),
@@ -92,7 +96,7 @@ def save(model: UNet, path: Path) -> None:
     np.savez_compressed(path, **state)
 
 
-def score(method: str, counts: tuple[float, float], seeds: Sequence[int]) -> tuple[float, float]:
+def score(method: Method, counts: tuple[float, float], seeds: Sequence[int]) -> tuple[float, float]:
     """Precision and recall on images of 128 x 128 pixels with columns of ``counts`` at the peak."""
     hits = found = present = 0
     for seed in seeds:
@@ -125,7 +129,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         print(f"{args.out}: {args.out.stat().st_size / 1000:.0f} kB")
     seeds = range(100_000, 100_030)
     for counts in ((6.0, 12.0), (12.0, 30.0), (60.0, 120.0)):
-        for method in ("network", "maxima"):
+        for method in METHODS:
             precision, recall = score(method, counts, seeds)
             print(f"{counts} counts, {method}: precision {precision:.3f}, recall {recall:.3f}")
 
