@@ -21,6 +21,7 @@ from ._pfm_quality import Judgement, judge
 from ._pfm_spectra import Batch, read_batch
 from ._plasmon import Peak, PlasmonFit, drude, fit_plasmon, lorentz, zero_loss
 from ._register import Shift, register
+from ._rvae import Encoded, RotationInvariantVae
 from ._spectrum_analysis import SpectrumAnalysis
 from ._spikes import Despiked, reject_spikes
 from ._stream_decomposition import RunningDecomposition
@@ -44,6 +45,7 @@ __all__ = [
     "Dwell",
     "Edge",
     "EdgeSignal",
+    "Encoded",
     "Fit",
     "ImageAnalysis",
     "IvAnalysis",
@@ -60,6 +62,7 @@ __all__ = [
     "PlasmonFit",
     "Progress",
     "RunningDecomposition",
+    "RotationInvariantVae",
     "Shift",
     "SpectrumAnalysis",
     "StreamWatch",
