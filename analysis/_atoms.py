@@ -22,6 +22,7 @@ _SEEN_SPACING_px = 10.0
 _LEAST_PROBABILITY = 0.3
 _LEAST_DISTANCE_px = 3
 _PASSES = 3
+_SETTLED = 0.1
 _LEAST_PIXELS = 12
 
 
@@ -89,7 +90,7 @@ def fit_atoms(image: Floats, found: Floats, noise: Noise | None = None) -> Atoms
     """Place columns (k, 2) by fits of a round Gaussian on a constant, each in its own surroundings.
 
     The surroundings reach half way to the nearest neighbour but one; what the neighbours' own
-    Gaussians add there is taken off, three times over (as crowded fields of stars are reduced: P.
+    Gaussians add there is taken off, up to three times over (as crowded fields of stars are reduced: P.
     B. Stetson, Publ. Astron. Soc. Pac. 99, 191 (1987)). Errors come from the curvature of each fit;
     ``noise`` is by default estimated from the image.
     """
@@ -108,6 +109,8 @@ def fit_atoms(image: Floats, found: Floats, noise: Noise | None = None) -> Atoms
             good[k] = result is not None
             if result is not None:
                 fits[k], errors[k] = result
+        if np.all(np.abs(fits - before)[good] < _SETTLED * errors[good]):
+            break
     fits[~good, 1:3], errors[~good] = found[~good], np.inf
     return Atoms(
         positions_px=fits[:, 1:3],

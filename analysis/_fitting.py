@@ -60,7 +60,8 @@ class Fit:
     def derived(self, function: Callable[[Floats], float]) -> tuple[float, float]:
         """A function of the parameters and its standard deviation to first order."""
         center = float(function(self.values))
-        steps = np.maximum(1e-4 * self.std, 1e-9 * np.abs(self.values) + 1e-300)
+        most = 1e-3 * (1.0 + np.abs(self.values))
+        steps = np.clip(1e-4 * self.std, 1e-9 * np.abs(self.values) + 1e-300, most)
         gradient = np.zeros(len(self.values))
         for k, step in enumerate(steps):
             moved = np.zeros(len(steps))
@@ -162,13 +163,22 @@ def fit_model(
         for _ in range(_ROUNDS):
             before = result.x
             result = solve(before, np.sqrt(noise.variance(model(before))))
-            if np.allclose(result.x, before, rtol=1e-3, atol=1e-9):
+            error = np.sqrt(np.maximum(np.diag(_inverse(result.jac)), 0.0))
+            if np.all(np.abs(result.x - before) < 0.05 * error):
                 break
     values = result.x
     freedom = len(data) - len(values)
     chi2 = 2.0 * float(result.cost)
     misfit = chi2 / freedom
-    covariance = np.linalg.pinv(result.jac.T @ result.jac, rcond=1e-14, hermitian=True)
+    covariance = _inverse(result.jac)
     # Where the noise is known, a fit that is better than expected is luck.
     covariance = covariance * (misfit if rescale else max(misfit, 1.0))
     return Fit(values, covariance, misfit, chi2 + len(values) * np.log(len(data)), model(values))
+
+
+def _inverse(jacobian: Floats) -> Floats:
+    """The covariance of unit noise; scaled first, since parameters differ by many orders."""
+    scale = np.maximum(np.linalg.norm(jacobian, axis=0), 1e-300)
+    unit = jacobian / scale
+    inverse = np.linalg.pinv(unit.T @ unit, rcond=1e-12, hermitian=True)
+    return np.asarray(inverse / np.outer(scale, scale))

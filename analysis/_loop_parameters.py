@@ -57,11 +57,11 @@ def loop_parameters(bias_V: Floats, response: Floats) -> LoopParameters | None:
 
     The area is that of the polygon, positive where the falling branch lies higher; its error
     follows from the noise, since the area is linear in the response; the noise is the scatter about
-    the fit. Switching comes from a fit
-    of an offset, a slope (the linear and the electrostatic response), and a step tanh((V - Vc) / w)
-    for each branch: the quantities of S. Jesse, A. P. Baddorf, S. V. Kalinin, Appl. Phys.
-    Lett. 88, 062908 (2006), whose nucleation bias is where the branch leaves its saturation. Spikes
-    and gaps are replaced for the area and left out of the fit.
+    the fit. Switching comes from a fit of an offset, a slope (the linear and the electrostatic
+    response), and a step tanh((V - Vc) / w) for each branch: the quantities of S. Jesse, A. P.
+    Baddorf, S. V. Kalinin, Appl. Phys. Lett. 88, 062908 (2006), whose nucleation bias is where the
+    branch leaves its saturation. Spikes and gaps follow the model for the area and are left out of
+    the fit.
 
     Apply it to the on-field and to the off-field loop alike.
     """
@@ -74,45 +74,42 @@ def loop_parameters(bias_V: Floats, response: Floats) -> LoopParameters | None:
         return None
     clean = whole.clean[0]
     noise = max(float(whole.noise[0]), 1e-9 * float(np.ptp(clean)), 1e-300)
-    fit = _fit_switching(bias_V, clean, keep, noise)
+    up = bias_V > np.roll(bias_V, 1)
+    fit = _fit_switching(bias_V, clean, up, keep, noise)
     noise = noise * float(np.sqrt(fit.misfit))
+    model = _branches_at(fit.values, bias_V, up)
     return LoopParameters(
-        area=_area(bias_V, clean, noise, keep),
+        area=_area(bias_V, clean, model, noise, keep),
         switching=_switching(fit, bias_V),
         noise=noise,
         replaced=float(1.0 - keep.mean()),
     )
 
 
-def _area(bias_V: Floats, response: Floats, noise: float, keep: NDArray[np.bool_]) -> Estimate:
-    """Polygon area. Replaced values are as good as their neighbours, but not independent of them:
-    their weights go to the ends of the line that replaced them."""
+def _area(
+    bias_V: Floats, response: Floats, model: Floats, noise: float, keep: NDArray[np.bool_]
+) -> Estimate:
+    """Polygon area; what was replaced follows the fitted model, and counts as one noisy value."""
     weights = 0.5 * (np.roll(bias_V, 1) - np.roll(bias_V, -1))
-    value = float(weights @ response)
-    good, m = np.flatnonzero(keep), len(bias_V)
-    around = np.concatenate([[good[-1] - m], good, [good[0] + m]])
-    for channel in np.flatnonzero(~keep):
-        right = int(np.searchsorted(around, channel))
-        a, b = around[right - 1], around[right]
-        weights[a % m] += weights[channel] * (b - channel) / (b - a)
-        weights[b % m] += weights[channel] * (channel - a) / (b - a)
-    return Estimate(value=value, std=noise * float(np.sqrt(np.sum(weights[good] ** 2))))
+    value = float(weights @ np.where(keep, response, model))
+    return Estimate(value=value, std=noise * float(np.linalg.norm(weights)))
 
 
-def _fit_switching(bias_V: Floats, response: Floats, keep: NDArray[np.bool_], noise: float) -> Fit:
-    """Fit offset, slope, half height, the two switching biases and the logarithms of their widths.
+def _branches_at(q: Floats, bias_V: Floats, up: NDArray[np.bool_]) -> Floats:
+    """The model: offset, slope, half height, the two switching biases, ln of their widths."""
+    where, width = np.where(up, q[3], q[4]), np.exp(np.where(up, q[5], q[6]))
+    return q[0] + q[1] * bias_V + q[2] * np.tanh((bias_V - where) / width)
+
+
+def _fit_switching(
+    bias_V: Floats, response: Floats, up: NDArray[np.bool_], keep: NDArray[np.bool_], noise: float
+) -> Fit:
+    """Fit the model to the points to keep; ``up`` tells which were reached by a rise of the bias.
 
     The turning points belong to both branches; there they count for the one that ends.
     """
-    up = _is_rising(bias_V)[keep]
-    v, y = bias_V[keep], response[keep]
+    v, y, rising = bias_V[keep], response[keep], up[keep]
     largest, step = float(np.abs(v).max()), float(np.median(np.abs(np.diff(bias_V))))
-
-    def model(q: Floats) -> Floats:
-        where = np.where(up, q[3], q[4])
-        width = np.exp(np.where(up, q[5], q[6]))
-        return q[0] + q[1] * v + q[2] * np.tanh((v - where) / width)
-
     rough = fit_loop(bias_V, response)
     middle, half = (
         (rough.imprint_V, rough.coercive_V)
@@ -135,13 +132,7 @@ def _fit_switching(bias_V: Floats, response: Floats, keep: NDArray[np.bool_], no
         [-np.inf] * 3 + [-largest] * 2 + [narrow] * 2,
         [np.inf] * 3 + [largest] * 2 + [wide] * 2,
     )
-    return fit_model(model, y, noise, start, bounds, rescale=True)
-
-
-def _is_rising(bias_V: Floats) -> NDArray[np.bool_]:
-    """Whether each point was reached by a rise of the bias (cyclic)."""
-    rise = bias_V - np.roll(bias_V, 1)
-    return np.asarray(rise > 0.0)
+    return fit_model(lambda q: _branches_at(q, v, rising), y, noise, start, bounds, rescale=True)
 
 
 def _switching(fit: Fit, bias_V: Floats) -> Switching | None:

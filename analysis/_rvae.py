@@ -38,12 +38,12 @@ class Encoded:
 class RotationInvariantVae:
     """Learns what square patches have in common, whatever way they are turned.
 
-    The idea is that of T. Bepler et al., NeurIPS 2019 (spatial VAE), and of the rVAE of S. V. Kalinin
-    et al., Sci. Adv. 7, eabd5084 (2021): one latent variable of the decoder is an angle. Here patches
-    are sampled on rings and spokes, so that a rotation is a shift along the spokes; the angle is
-    then summed over exactly instead of being guessed by the encoder (which gets caught in wrong
-    angles), and the encoder sees only what a rotation leaves alone: power and relative phases
-    of the angular Fourier orders.
+    The idea is that of T. Bepler et al., NeurIPS 2019 (spatial VAE), and of the rVAE of S. V.
+    Kalinin et al., Sci. Adv. 7, eabd5084 (2021): one latent variable of the decoder is an angle.
+    Here patches are sampled on rings and spokes, so that a rotation is a shift along the spokes;
+    the angle is then summed over exactly instead of being guessed by the encoder (which gets caught
+    in wrong angles), and the encoder sees only what a rotation leaves alone: power and relative
+    phases of the angular Fourier orders.
 
     Needs torch for ``fit``, not afterwards.
 
@@ -87,8 +87,8 @@ class RotationInvariantVae:
     def encode(self, patches: Floats) -> Encoded:
         """Latent coordinates and angle of patches (n, side, side).
 
-        The angle is the mean of its posterior distribution, given the decoded motif and the noise; its
-        error is that distribution's circular standard deviation.
+        The angle is the mean of its posterior distribution, given the decoded motif and the noise;
+        its error is that distribution's circular standard deviation.
 
         Raises
         ------
@@ -106,8 +106,8 @@ class RotationInvariantVae:
         return Encoded(mean, np.exp(log_std), angle, spread)
 
     def decode(self, latent: Floats, side: int = 32) -> Floats:
-        """Motifs (n, side, side) at latent coordinates (n, latent), at angle 0; 0 outside the circle
-        that was learnt, in the unit of the patches."""
+        """Motifs (n, side, side) at latent coordinates (n, latent), at angle 0; 0 outside the
+        circle that was learnt, in the unit of the patches."""
         polar = self._layers("decoder", np.atleast_2d(latent)).reshape(-1, _RINGS, _SPOKES)
         grid = np.linspace(-1.0, 1.0, side)
         radius = np.hypot(grid[:, None], grid)

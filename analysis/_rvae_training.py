@@ -29,8 +29,8 @@ def train(
     area
         How many pixels a polar sample stands for, (rings,).
 
-    The loss is the negative evidence bound, in which the angle is summed over all spokes exactly: the
-    likelihood of a patch is the mean over rotations of the decoded one.
+    The loss is the negative evidence bound, in which the angle is summed over all spokes exactly:
+    the likelihood of a patch is the mean over rotations of the decoded one.
     """
     generator = torch.Generator().manual_seed(seed)
     with torch.random.fork_rng(devices=[]):

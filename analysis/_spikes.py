@@ -13,6 +13,7 @@ Floats = NDArray[np.float64]
 _LIMIT = 6.0
 _WINDOWS = (5, 7, 9)
 _SIGMA_OF_MAD = 1.4826
+_STANDS_OUT = 0.7
 _MOST_REPLACED = 1.0 / 3.0
 
 
@@ -96,7 +97,8 @@ def reject_spikes(
         usual = median_filter(departure, size=(1, 2 * window + 1), mode=mode)
         scale = np.maximum(_SIGMA_OF_MAD * usual, _noise(clean)[:, None])
         span = np.ptp(smooth, axis=1, keepdims=True)
-        bad |= departure > limit * np.maximum(scale, 1e-3 * span)
+        found = departure > limit * np.maximum(scale, 1e-3 * span)
+        bad |= _confirmed(clean, found & ~bad, departure)
         clean = _bridged(data, bad, cyclic)
     noise = _noise(clean)
     return Despiked(clean, _errors(bad, noise, cyclic), bad, noise)
@@ -109,6 +111,26 @@ def _beyond(data: Floats, bad: NDArray[np.bool_], times: float) -> NDArray[np.bo
     low, high = np.nanpercentile(np.where(bad, np.nan, data)[~bad.all(axis=1)], [10, 90], axis=1)
     span = float(np.median(high - low)) if len(low) else 0.0
     return ~bad & (np.abs(data - middle[:, None]) > times * span) if span > 0.0 else bad
+
+
+def _confirmed(spectra: Floats, found: NDArray[np.bool_], departure: Floats) -> NDArray[np.bool_]:
+    """Those stretches of ``found`` that stick out of a parabola through three channels on either
+    side by nearly as much as out of the median."""
+    kept = found.copy()
+    m = spectra.shape[1]
+    for row in np.flatnonzero(found.any(axis=1)):
+        edges = np.flatnonzero(np.diff(np.concatenate([[0], found[row].astype(int), [0]])))
+        for begin, end in edges.reshape(-1, 2):
+            around = np.r_[begin - 3 : begin, end : end + 3]
+            if around[0] < 0 or around[-1] >= m:
+                continue
+            x = around - 0.5 * (begin + end - 1)
+            foretold = np.polynomial.Polynomial.fit(x, spectra[row, around], 2)
+            inner = np.arange(begin, end)
+            left = np.abs(spectra[row, inner] - foretold(inner - 0.5 * (begin + end - 1)))
+            if left.max() < _STANDS_OUT * departure[row, inner].max():
+                kept[row, begin:end] = False
+    return kept
 
 
 def _noise(spectra: Floats) -> Floats:

@@ -103,10 +103,10 @@ def _fault(
         return "the same value in every channel"
     if saturated:
         return f"{saturated} channels saturated"
+    if noisy > limits.noise_times:
+        return f"noise {noisy:.2g} times the usual"
     if spikes > limits.spikes:
         return f"{spikes:.0%} of the channels are spikes"
     if usual_total is not None and float(row.sum()) < _SILENT * usual_total:
         return f"{float(row.sum()) / usual_total:.0%} of the usual counts: is the beam blanked?"
-    if noisy > limits.noise_times:
-        return f"noise {noisy:.2g} times the usual"
     return ""

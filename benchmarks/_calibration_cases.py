@@ -229,7 +229,7 @@ def atoms(rng: np.random.Generator) -> Scores:
     square = (rows[..., None] - points[:, 0]) ** 2 + (cols[..., None] - points[:, 1]) ** 2
     clean = 10.0 + (heights * np.exp(-0.5 * square / width**2)).sum(-1)
     near = np.linalg.norm(points - 23.5, axis=1).argmin()
-    inner = np.linalg.norm(points - points[near], axis=1) < 14.0
+    inner = np.linalg.norm(points - points[near], axis=1) < 11.0
     found = points[inner] + rng.uniform(-0.7, 0.7, (int(inner.sum()), 2))
     fit = fit_atoms(rng.poisson(clean).astype(float), found, Noise())
     k = int(np.flatnonzero(np.flatnonzero(inner) == near)[0])

@@ -1,9 +1,9 @@
 """Does the watch keep up? ``python -m benchmarks.realtime``.
 
-Spectra a second of 1,024 channels on one thread, in chunks as they come from an instrument; then, on
-simulated streams, the rate of false alarms, the share of novel spectra found and the delay until
-a lasting change is reported, against the size of the feature. The streams are mixtures of three bands
-behind a zero loss with Poisson noise; the feature is a band that none of them has.
+Spectra a second of 1,024 channels on one thread, in chunks as they come from an instrument; then,
+on simulated streams, the rate of false alarms, the share of novel spectra found and the delay until
+a lasting change is reported, against the size of the feature. The streams are mixtures of three
+bands behind a zero loss with Poisson noise; the feature is a band that none of them has.
 """
 
 from __future__ import annotations

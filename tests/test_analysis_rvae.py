@@ -65,5 +65,5 @@ def test_what_cannot_be_learnt_is_refused() -> None:
     with pytest.raises(ValueError, match="not fitted"):
         model.encode(np.zeros((1, 9, 9)))
     for wrong in (np.zeros((20, 9, 8)), np.zeros((3, 9, 9)), np.full((20, 9, 9), np.nan)):
-        with pytest.raises(ValueError, match="patches|finite"):
+        with pytest.raises(ValueError, match=r"patches|finite"):
             model.fit(wrong)

@@ -188,7 +188,7 @@ def test_dwell_follows_price_and_doubt() -> None:
 def test_little_time_may_be_worth_nothing_although_much_is() -> None:
     believed = Estimate(value=0.0, std=1.0)
     short, long = (
-        dwell_worth(believed, 2.0, 30.0, 1e-5, longest_s=longest) for longest in (0.1, 10_000.0)
+        dwell_worth(believed, 2.0, 30.0, 1e-7, longest_s=longest) for longest in (0.1, 10_000.0)
     )
     assert not short.worth_it and long.worth_it
 

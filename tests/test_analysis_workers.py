@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from scipy.ndimage import gaussian_filter
 
 from probewise.agents import check_worker, example_job
 from probewise.analysis import ImageAnalysis, SpectrumAnalysis, StreamWatch
@@ -54,14 +55,15 @@ def sweeps() -> Array:
 
 def particles() -> Array:
     rows, cols = np.mgrid[:80, :80]
-    clean = np.full((80, 80), 10.0)
+    clean = np.zeros((80, 80))
     for row, col in ((25, 25), (50, 55)):
         clean += 200 * np.sqrt(np.maximum(1 - ((rows - row) ** 2 + (cols - col) ** 2) / 64, 0))
+    clean = 10 + gaussian_filter(clean, 1.0)
     return image(RNG.poisson(clean).astype(float))
 
 
 def columns() -> Array:
-    rows, cols = np.mgrid[:64, :64]
+    rows, cols = np.mgrid[:36, :36]
     clean = 5 + 80 * (np.cos(np.pi * rows / 10) * np.cos(np.pi * cols / 10)) ** 8
     return image(RNG.poisson(clean).astype(float), 0.03)
 
