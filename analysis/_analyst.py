@@ -8,7 +8,17 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ..workflow import Array, Estimate, Failure, Job, Outcome, Quality, Table, WorkerError
+from ..workflow import (
+    Array,
+    Estimate,
+    Failure,
+    Job,
+    Outcome,
+    Quality,
+    Table,
+    WorkerError,
+    same_unit,
+)
 
 Floats = NDArray[np.float64]
 Positions = tuple[tuple[int, int], ...]
@@ -182,16 +192,26 @@ def outcome(
     tables: Mapping[str, Table] | None = None,
     quality: Quality | None = None,
     notes: Mapping[str, float | str] | None = None,
+    units: Mapping[str, str] | None = None,
 ) -> Outcome:
     """An outcome with those values that the step produces; all of them where it names none.
+
+    ``units`` are those that the values come in, as far as the analyst knows them.
 
     Raises
     ------
     WorkerError
         If the step wants a quantity that the capability does not give.
     BadData
-        If the data do not determine one that it wants (None).
+        If the data do not determine one that it wants (None), or it comes in another unit.
     """
+    for port in job.step.produces:
+        unit = (units or {}).get(port.name)
+        if unit is not None and port.unit is not None and not same_unit(unit, port.unit):
+            raise BadData(
+                f"{port.name} comes in {unit!r}, the step wants {port.unit!r}",
+                "calibrate the axes of what is recorded, or correct the step's unit",
+            )
     wanted = [p.name for p in job.step.produces] or [k for k, v in values.items() if v is not None]
     if stray := sorted(set(wanted) - set(values)):
         raise WorkerError(

@@ -89,10 +89,10 @@ def find_columns(
 def fit_atoms(image: Floats, found: Floats, noise: Noise | None = None) -> Atoms:
     """Place columns (k, 2) by fits of a round Gaussian on a constant, each in its own surroundings.
 
-    The surroundings reach half way to the nearest neighbour but one; what the neighbours' own
-    Gaussians add there is taken off, up to three times over (as crowded fields of stars are reduced: P.
-    B. Stetson, Publ. Astron. Soc. Pac. 99, 191 (1987)). Errors come from the curvature of each fit;
-    ``noise`` is by default estimated from the image.
+    The surroundings reach 0.6 of the way to the nearest neighbour; what the neighbours' own
+    Gaussians add there is taken off, up to three times over (as crowded fields of stars are
+    reduced: P. B. Stetson, Publ. Astron. Soc. Pac. 99, 191 (1987)). Errors come from the curvature
+    of each fit; ``noise`` is by default estimated from the image.
     """
     known = noise or image_noise(image)
     reach = _reaches(found, min(image.shape))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import ClassVar, final
 
 import numpy as np
@@ -32,6 +33,17 @@ _ABOUT = {
     "find_walls": "walls between domains of a signed piezoresponse image; their length",
     "find_edges": "edges of bright regions; their length",
 }
+
+_UNITS = {
+    "particle_density": "1/{0}**2",
+    "particle_diameter": "{0}",
+    "atom_spacing": "{0}",
+    "wall_length": "{0}",
+    "wall_density": "1/{0}",
+    "edge_length": "{0}",
+    "edge_density": "1/{0}",
+}
+"""Units of the quantities, by the unit of the pixels."""
 
 Floats = NDArray[np.float64]
 
@@ -85,23 +97,23 @@ class ImageAnalysis(Worker):
         WorkerError
             If no array is given, or the step needs another capability or quantity.
         """
-        does: dict[str, Callable[[Job, Floats, float], Outcome]] = {
+        does: dict[str, Callable[[Job, Floats, float, str], Outcome]] = {
             "find_particles": self._particles,
             "find_atoms": self._atoms,
-            "find_walls": lambda job, i, px: _curves(job, i, px, "wall", find_walls),
-            "find_edges": lambda job, i, px: _curves(job, i, px, "edge", find_edges),
+            "find_walls": partial(_curves, what="wall", find=find_walls),
+            "find_edges": partial(_curves, what="edge", find=find_edges),
         }
         if job.step.needs not in does:
             raise unknown(_WHO, job.step.needs, list(does))
         try:
-            image, pixel, _ = read_image(next(iter(inputs(job, _WHO).values())))
-            return does[job.step.needs](job, image, pixel)
+            image, pixel, unit = read_image(next(iter(inputs(job, _WHO).values())))
+            return does[job.step.needs](job, image, pixel, unit)
         except BadData as error:
             return failed(job, error.message, error.remedy)
         except ValueError as error:
             return failed(job, str(error), "record a larger image without gaps")
 
-    def _particles(self, job: Job, image: Floats, pixel: float) -> Outcome:
+    def _particles(self, job: Job, image: Floats, pixel: float, unit: str) -> Outcome:
         found = find_particles(
             image,
             profile="sphere" if self._sphere else "disc",
@@ -130,9 +142,9 @@ class ImageAnalysis(Worker):
             "particles": float(len(found)),
             "at_border": float(found.at_border),
         }
-        return _placed(job, values, "particles", found.centers_px, columns, notes)
+        return _placed(job, values, unit, "particles", found.centers_px, columns, notes)
 
-    def _atoms(self, job: Job, image: Floats, pixel: float) -> Outcome:
+    def _atoms(self, job: Job, image: Floats, pixel: float, unit: str) -> Outcome:
         whole = filled(image, limit=1e3)
         atoms = fit_atoms(whole, find_columns(whole, spacing_px=self._spacing))
         good = atoms.good
@@ -151,7 +163,7 @@ class ImageAnalysis(Worker):
             "atoms": float(good.sum()),
             "not_fitted": float((~good).sum()),
         }
-        return _placed(job, values, "atoms", atoms.positions_px[good], columns, notes)
+        return _placed(job, values, unit, "atoms", atoms.positions_px[good], columns, notes)
 
 
 def density(found: Particles, shape: tuple[int, ...], pixel: float) -> Estimate:
@@ -190,6 +202,8 @@ def _curves(
     job: Job,
     image: Floats,
     pixel: float,
+    unit: str,
+    *,
     what: str,
     find: Callable[[Floats], tuple[Curve, ...]],
 ) -> Outcome:
@@ -209,12 +223,13 @@ def _curves(
         "std": np.concatenate([c.std_px for c in found]) if found else np.zeros(0),
         "curve": np.repeat(np.arange(len(found)), [len(c.points_px) for c in found]).astype(float),
     }
-    return _placed(job, values, f"{what}s", points, columns, {"curves": float(len(found))})
+    return _placed(job, values, unit, f"{what}s", points, columns, {"curves": float(len(found))})
 
 
 def _placed(
     job: Job,
     values: dict[str, Estimate | None],
+    unit: str,
     name: str,
     positions: Floats,
     columns: dict[str, Floats],
@@ -222,4 +237,5 @@ def _placed(
 ) -> Outcome:
     pixels = [(int(r), int(c)) for r, c in np.rint(positions)]
     made = table(pixels, {k: [float(v) for v in column] for k, column in columns.items()})
-    return outcome(job, _WHO, values, tables={name: made}, notes=notes)
+    units = {k: power.format(unit) for k, power in _UNITS.items()}
+    return outcome(job, _WHO, values, tables={name: made}, notes=notes, units=units)

@@ -183,7 +183,8 @@ class SpectrumAnalysis(Worker):
             "plasmon_area": [r.area_counts_eV for r in rows.values()],
         }
         misfit = float(np.median([f.misfit for f in fits.values()]))
-        return _given(job, list(rows), found, faults, {"misfit": misfit})
+        units = {"plasmon_energy": "eV", "plasmon_width": "eV"}
+        return _given(job, list(rows), found, faults, {"misfit": misfit}, units=units)
 
     def _fit_edges(self, job: Job) -> Outcome:
         if not self._edges:
@@ -211,7 +212,7 @@ class SpectrumAnalysis(Worker):
     def _loops(self, job: Job) -> Outcome:
         """Arrays whose name contains ``on_field`` give quantities with that prefix."""
         values: dict[str, Estimate | None] = {}
-        tables, notes = {}, {}
+        tables, notes, units = {}, {}, {}
         for name, arrays in inputs(job, _WHO).items():
             prefix = "on_field_" if "on_field" in name else ""
             if f"{prefix}loop_area" in values:
@@ -226,10 +227,11 @@ class SpectrumAnalysis(Worker):
                 raise BadData(f"none of {len(curves.data)} loops is usable", "take the loops again")
             values |= {prefix + k: v for k, v in _loop_values(list(rows.values())).items()}
             tables[prefix + "loops"] = table(list(rows), _loop_columns(list(rows.values())))
+            units |= {prefix + k: curves.unit for k in _SWITCHING if k != "remanence"}
             notes[prefix + "open_loops"] = float(
                 sum(r.switching is not None for r in rows.values())
             )
-        return outcome(job, _WHO, values, tables=tables, notes=notes)
+        return outcome(job, _WHO, values, tables=tables, notes=notes, units=units)
 
     def _sweep(self, job: Job) -> Outcome:
         curves = _curves(job)
@@ -241,10 +243,9 @@ class SpectrumAnalysis(Worker):
         if not fits:
             raise BadData(faults, "sweep over at least six amplitudes")
         found = {f"response_{k}": [getattr(f, k) for f in fits.values()] for k in ("A", "B", "C")}
-        ratios = [f.ratio for f in fits.values() if f.ratio is not None]
-        return _given(
-            job, list(fits), found, faults, {}, {"response_A_over_B": combine_all(ratios)}
-        )
+        ratios = combine_all([f.ratio for f in fits.values() if f.ratio is not None])
+        further, units = {"response_A_over_B": ratios}, {"response_A_over_B": curves.unit}
+        return _given(job, list(fits), found, faults, {}, further, units)
 
 
 def parse_edges(text: str) -> tuple[Edge, ...]:
@@ -297,6 +298,7 @@ def _given(
     faults: str,
     notes: dict[str, float | str],
     further: dict[str, Estimate | None] | None = None,
+    units: dict[str, str] | None = None,
 ) -> Outcome:
     """Means over positions, and a table with each position's values and errors."""
     columns = {k: [e.value for e in column] for k, column in found.items()}
@@ -304,7 +306,8 @@ def _given(
     values = {k: combine_all(column) for k, column in found.items()} | (further or {})
     if faults:
         notes = notes | {"left_out": faults}
-    return outcome(job, _WHO, values, tables={"spectra": table(positions, columns)}, notes=notes)
+    tables = {"spectra": table(positions, columns)}
+    return outcome(job, _WHO, values, tables=tables, notes=notes, units=units)
 
 
 def _loop_values(rows: Sequence[LoopParameters]) -> dict[str, Estimate | None]:

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter1d
 from scipy.optimize import root_scalar
-from scipy.stats import chi2, gumbel_r, norm
+from scipy.special import chdtrc, chdtri, ndtri
 
 from ._fitting import Noise
 
@@ -76,20 +76,22 @@ class NoveltyScale:
             _gumbel_tail(statistics[:, 1], center[1], spread[1]),
         )
         # The smaller of two tails: at least one of two independent ones.
-        return np.clip(norm.isf(1.0 - (1.0 - np.clip(tail, 1e-300, 1.0)) ** 2), -8.0, 38.0)
+        either = tail * (2.0 - tail)
+        return np.clip(-ndtri(np.clip(either, 1e-300, 1.0 - 1e-15)), -8.0, 38.0)
 
 
 def _chi_square_tail(x: Floats, center: float, spread: float) -> Floats:
     freedom = 2.0 * (center / spread) ** 2
-    scale = center / chi2.median(freedom)
-    return np.asarray(chi2.sf(x / scale, freedom))
+    scale = center / chdtri(freedom, 0.5)
+    return np.asarray(chdtrc(freedom, x / scale))
 
 
 def _gumbel_tail(x: Floats, center: float, spread: float) -> Floats:
     """Gumbel with this median and (scaled) median absolute deviation, 0.767 of its scale
     unscaled."""
     scale = spread / (_SIGMA_OF_MAD * 0.767)
-    return np.asarray(gumbel_r.sf(x, loc=center + scale * np.log(np.log(2.0)), scale=scale))
+    mode = center + scale * np.log(np.log(2.0))
+    return -np.expm1(-np.exp(-np.clip((x - mode) / scale, -30.0, 700.0)))
 
 
 @final

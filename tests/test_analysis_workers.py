@@ -12,6 +12,20 @@ from probewise.workflow import Array, Axis, Job, Outcome, Step, WorkerError
 
 BIAS = 16 / np.pi * np.arcsin(np.sin(2 * np.pi * np.arange(1, 65) / 64))
 RNG = np.random.default_rng(0)
+UNITS = (
+    {
+        "plasmon_energy": "eV",
+        "plasmon_width": "eV",
+        "particle_density": "1/nm**2",
+        "wall_density": "1/nm",
+        "edge_density": "1/nm",
+    }
+    | dict.fromkeys(("particle_diameter", "atom_spacing", "wall_length", "edge_length"), "nm")
+    | (
+        dict.fromkeys(("coercive_up", "coercive_down", "imprint", "loop_window"), "V")
+        | dict.fromkeys(("nucleation_up", "nucleation_down", "response_A_over_B"), "V")
+    )
+)
 
 
 def curves(data: np.ndarray, x: np.ndarray, unit: str) -> Array:
@@ -87,7 +101,7 @@ def job(
         "level": 2 if capability == "watch_stream" else 1,
         "acts_on": "site",
         "consumes": f"{name} [1]",
-        "produces": tuple(f"{p} [1]" for p in produces.split()),
+        "produces": tuple(f"{p} [{UNITS.get(p, '1')}]" for p in produces.split()),
         "records": tuple(f"{r} [1]" for r in records.split()),
         "cost_credits": 0.1,
     }
@@ -196,6 +210,15 @@ def test_data_that_do_not_tell_are_a_failure(capability: str, produces: str, arr
 def test_images_too_small_are_a_failure(capability: str) -> None:
     failure = ImageAnalysis().perform(job(capability, "", image(np.ones((8, 8))))).failure
     assert failure is not None and failure.kind == "bad_data"
+
+
+def test_lengths_of_uncalibrated_images_are_not_taken_for_nanometres() -> None:
+    data = domains().data
+    pixels = tuple(Axis(n, "px", np.arange(64.0), "spatial") for n in "yx")
+    failure = (
+        ImageAnalysis().perform(job("find_walls", "wall_length", Array(data, "1", pixels))).failure
+    )
+    assert failure is not None and "'px'" in failure.message
 
 
 def test_wrong_steps_and_configurations_are_refused() -> None:
