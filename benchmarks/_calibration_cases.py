@@ -231,7 +231,8 @@ def atoms(rng: np.random.Generator) -> Scores:
     near = np.linalg.norm(points - 23.5, axis=1).argmin()
     inner = np.linalg.norm(points - points[near], axis=1) < 11.0
     found = points[inner] + rng.uniform(-0.7, 0.7, (int(inner.sum()), 2))
-    fit = fit_atoms(rng.poisson(clean).astype(float), found, Noise())
+    noise = Noise() if rng.random() < 0.5 else None
+    fit = fit_atoms(rng.poisson(clean).astype(float), found, noise)
     k = int(np.flatnonzero(np.flatnonzero(inner) == near)[0])
     assert fit.good[k]
     return {
@@ -388,7 +389,7 @@ CASES: dict[str, Case] = {
     ),
     "atoms": Case(
         "U-Net, then Gaussians with the neighbours' taken off (Stetson 1987)",
-        "curvature of the fit, noise of the detector",
+        "curvature of the fit, noise told or estimated from the image",
         {"column position": "px", "column height": "counts", "column width": "px"},
         atoms,
     ),
