@@ -52,7 +52,7 @@ def find_walls(image: Floats) -> tuple[Curve, ...]:
         If the image cannot be analysed (see ``find_domains``).
     """
     domains = find_domains(image)
-    return _curves(image - domains.offset_pm, 0.0, max(domains.noise_pm, 1e-12), "walls")
+    return _curves(image - domains.offset_pm, max(domains.noise_pm, 1e-12))
 
 
 def find_edges(image: Floats, level: float | None = None) -> tuple[Curve, ...]:
@@ -72,17 +72,17 @@ def find_edges(image: Floats, level: float | None = None) -> tuple[Curve, ...]:
     level = float(threshold_otsu(smooth)) if level is None else level
     noise = image_noise(image)
     at_level = float(np.sqrt(noise.variance(np.array([max(level, 0.0)]))[0]))
-    return _curves(image - level, 0.0, at_level, "edges")
+    return _curves(image - level, at_level)
 
 
-def _curves(image: Floats, level: float, noise: float, kind: str) -> tuple[Curve, ...]:
-    """Contours of the smoothed image that separate places which clearly differ."""
+def _curves(image: Floats, noise: float) -> tuple[Curve, ...]:
+    """Contours at 0 of the smoothed image that separate places which clearly differ."""
     smooth = gaussian_filter(filled(image, limit=50.0), _SMOOTHING_px)
     slopes, inner = [np.gradient(smooth, axis=k) for k in (0, 1)], slice(BORDER_px, -BORDER_px)
     left = noise / (2.0 * np.sqrt(np.pi) * _SMOOTHING_px)
     found = [
         curve
-        for points in find_contours(smooth[inner, inner], level)
+        for points in find_contours(smooth[inner, inner], 0.0)
         if (curve := _curve(points + BORDER_px, smooth, slopes, left)) is not None
     ]
     return tuple(sorted(found, key=lambda c: -c.length_px.value))
@@ -122,8 +122,7 @@ def _smoothed(points: Floats, closed: bool) -> Floats:
     else:
         # Reflected about its ends as a point, a straight line stays one.
         even = _end_to_end(even)
-    fine = np.column_stack([np.interp(along, places, c) for c in even.T])
-    return fine
+    return np.column_stack([np.interp(along, places, c) for c in even.T])
 
 
 def _end_to_end(even: Floats) -> Floats:

@@ -17,8 +17,8 @@ _ROUNDS = 3
 _LEAST_GROUP = 12
 """Fewest channels of like level from which a variance is estimated."""
 _BIAS_OF_MAD = 1.08
-"""What the squared scaled median absolute deviation of some 24 second differences is too large
-by."""
+"""By how much the squared scaled median absolute deviation of some 24 second differences exceeds
+their variance."""
 
 
 @dataclass(frozen=True)

@@ -59,6 +59,7 @@ class RotationInvariantVae:
         self.latent = latent
         self._weights: Mapping[str, Floats] = {}
         self._center, self._scale, self.noise = 0.0, 1.0, 1.0
+        self._feature_center, self._feature_scale = np.zeros(1), np.ones(1)
 
     def fit(self, patches: Floats, *, steps: int = 600, seed: int = 0) -> RotationInvariantVae:
         """Learn from patches (n, side, side), n at least 16, side at least 8; returns itself.

@@ -14,6 +14,7 @@ _LIMIT = 6.0
 _WINDOWS = (5, 7, 9)
 _SIGMA_OF_MAD = 1.4826
 _STANDS_OUT = 0.7
+"""Of its departure from the median, what a spike must have left beyond a parabola."""
 _MOST_REPLACED = 1.0 / 3.0
 
 
@@ -66,8 +67,9 @@ def reject_spikes(
     A value is a spike if it departs from a running median by more than ``limit`` times a local
     scale, in the sense of F. R. Hampel's identifier (J. Am. Stat. Assoc. 69, 383 (1974)). The scale
     is the larger of the noise of the spectrum and the usual departure around the channel, so that
-    steps and steep flanks are kept. Windows of 5, 7 and 9 channels follow each other, each on
-    what the one before has left. NaN and infinity count as spikes.
+    steps and steep flanks are kept; a stretch that a parabola through its surroundings foretells is
+    a peak and no spike. Windows of 5, 7 and 9 channels follow each other, each on what the one
+    before has left. NaN and infinity count as spikes.
 
     Parameters
     ----------

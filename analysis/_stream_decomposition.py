@@ -73,7 +73,7 @@ class RunningDecomposition:
             spectra = np.maximum(spectra, 0.0)
         if isinstance(self._model, IncrementalPCA):
             # The library's own, without its checks, which take longer than the product.
-            return (spectra - self._model.mean_) @ self._model.components_.T
+            return (spectra - np.asarray(self._model.mean_)) @ self.parts.T
         return np.asarray(self._model.transform(spectra), dtype=np.float64)
 
     def rebuilt(self, spectra: Floats) -> Floats:

@@ -266,11 +266,14 @@ def shift(rng: np.random.Generator) -> Scores:
 def drift(rng: np.random.Generator) -> Scores:
     """Five frames, ten seconds apart."""
     scene, speed, tracker = _scene(rng), rng.uniform(-0.05, 0.05, 2), DriftTracker()
-    for k in range(5):
-        frame = moved(scene, speed * 10.0 * k, order=5)[32:80, 32:80]
-        found = tracker.update(frame + 0.8 * rng.standard_normal((48, 48)), 10.0 * k)
-    assert found.velocity_px_per_s is not None
-    return {"drift velocity": _z(found.velocity_px_per_s[0], speed[0])}
+    frames = [moved(scene, speed * 10.0 * k, order=5)[32:80, 32:80] for k in range(5)]
+    noise = 0.8 * rng.standard_normal((5, 48, 48))
+    found = [
+        tracker.update(f + n, 10.0 * k) for k, (f, n) in enumerate(zip(frames, noise, strict=True))
+    ]
+    velocity = found[-1].velocity_px_per_s
+    assert velocity is not None
+    return {"drift velocity": _z(velocity[0], speed[0])}
 
 
 def remaining(rng: np.random.Generator) -> Scores:

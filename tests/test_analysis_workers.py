@@ -67,7 +67,7 @@ def test_a_spike_is_taken_out_of_the_recorded_array() -> None:
         job("reject_spikes", "spike_share", dirty, records="clean")
     )
     assert outcome.arrays["clean"].data[1, 200] < 100.0
-    assert outcome.values["spike_share"].value > 0 and outcome.notes["spectra_with_spikes"] >= 1
+    assert outcome.values["spike_share"].value > 0 and outcome.notes["spectra_with_spikes"] != 0.0
 
 
 @pytest.mark.parametrize(
@@ -114,9 +114,10 @@ def test_wrong_steps_and_configurations_are_refused() -> None:
         SpectrumAnalysis().perform(SPECTRA[2])
     with pytest.raises(WorkerError, match="edge 'C -5'"):
         SpectrumAnalysis(edges="C -5")
-    for wrong in ({"peak_shape": "box"}, {"peaks": 9}):
-        with pytest.raises(WorkerError, match="peaks of shape"):
-            SpectrumAnalysis(**wrong)
+    with pytest.raises(WorkerError, match="of shape 'box'"):
+        SpectrumAnalysis(peak_shape="box")
+    with pytest.raises(WorkerError, match="9 peaks"):
+        SpectrumAnalysis(peaks=9)
     with pytest.raises(WorkerError, match="profile"):
         ImageAnalysis(profile="cube")
 
