@@ -32,8 +32,8 @@ class Drift:
 class DriftTracker:
     """Follows frames, or the same rows of frames, against the first one.
 
-    The velocity is the slope of a line through the shifts by weighted least squares, whose errors
-    are widened where the shifts scatter more than they should. Frames that do not show the same
+    The velocity is the slope of a line through the shifts by weighted least squares, whose error is
+    widened where the shifts scatter clearly more than they should. Frames that do not show the same
     place are reported and left out. The last 50 frames count.
     """
 
@@ -86,4 +86,6 @@ class DriftTracker:
         left = value - slope * times
         freedom = len(times) - 1
         misfit = float(left @ inverse @ left) / freedom if freedom else 1.0
-        return Estimate(value=slope, std=float(np.sqrt(max(misfit, 1.0) / power)))
+        # Few shifts scatter by chance: only what is clearly too much widens the error.
+        clear = misfit > 1.0 + 2.0 * np.sqrt(2.0 / max(freedom, 1))
+        return Estimate(value=slope, std=float(np.sqrt((misfit if clear else 1.0) / power)))
