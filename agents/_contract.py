@@ -10,6 +10,7 @@ import numpy as np
 
 from ..workflow import (
     Array,
+    Entry,
     Estimate,
     Failure,
     Grid,
@@ -71,6 +72,10 @@ def _side_faults(outcome: Outcome) -> Iterator[str]:
             yield f"{name} is {price!r}; it must be a finite number of at least 0, or None"
     if outcome.quality is not None and not isinstance(outcome.quality, Quality):
         yield f"quality is {type(outcome.quality).__name__} instead of Quality"
+    if not isinstance(outcome.commands, tuple) or not all(
+        isinstance(entry, Entry) for entry in outcome.commands
+    ):
+        yield f"commands is {outcome.commands!r:.80} instead of a tuple of entries"
     if not isinstance(outcome.notes, Mapping):
         yield f"notes is {type(outcome.notes).__name__} instead of a mapping"
         return

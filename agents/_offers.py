@@ -25,7 +25,7 @@ def expected_offers(
     unasked: list[str] = []
     for name, spec in specs.items():
         kind = worker_type(spec.type, f"worker {name!r}")
-        if not kind.replayable:
+        if not (kind.replayable or kind.twin):
             unasked.append(name)
             continue
         worker = make_worker(spec, name)

@@ -273,4 +273,5 @@ def _without_results(outcome: object, failure: Failure) -> Outcome:
         dose_e_per_A2=outcome.dose_e_per_A2,
         failure=failure,
         notes=outcome.notes,
+        commands=outcome.commands,
     )

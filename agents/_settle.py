@@ -78,6 +78,7 @@ def settle(
                 "quality": outcome.quality,
                 "failure": outcome.failure,
                 "notes": notes,
+                "commands": outcome.commands,
             }
         )
     except ValidationError as error:

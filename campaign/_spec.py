@@ -48,7 +48,8 @@ class CampaignSpec(Record):
         A registered truth that scores the recommendation of a twin or a recording; never seen by
         a policy.
     autonomy
-        What is done at once, what a human is asked for first, and what is only proposed.
+        What is done at once, what a human is asked for first, and what is only proposed. Levels of
+        live microscopes that it leaves out are ``approve`` (see ``_live_autonomy.py``).
     needs_data
         Where the recording comes from that ``--data`` must name, for people.
     notes

@@ -52,3 +52,7 @@ class RunFolderError(ProbewiseError):
 
 class WorkerError(ProbewiseError):
     """A worker cannot be found, does not keep its contract, or cannot be started."""
+
+
+class GuardianError(ProbewiseError):
+    """An instrument is to be moved by a way that passes no guardian, or past its limits."""

@@ -10,6 +10,7 @@ from pydantic import model_validator
 
 from ._action import ArrayRef
 from ._model import NonNegative, Record
+from ._reading import Entry
 
 
 class Estimate(Record):
@@ -94,7 +95,8 @@ class Failure(Record):
 class Observation(Record):
     """What one action brought. Hours are campaign time; ``queued_h <= start_h <= end_h``.
 
-    ``dose_e_per_A2`` is the electron dose that the target was exposed to.
+    ``dose_e_per_A2`` is the electron dose that the target was exposed to. ``commands`` are those
+    that the instrument was given, in their order.
     """
 
     action_id: str
@@ -111,6 +113,7 @@ class Observation(Record):
     quality: Quality | None = None
     failure: Failure | None = None
     notes: dict[str, float | str] = {}
+    commands: tuple[Entry, ...] = ()
 
     @property
     def duration_h(self) -> float:

@@ -119,6 +119,9 @@ class Step(Record):
     settable
         What the step consumes can be set to any value instead of being made: it may be asked for
         before its parents, whose values are then parameters of the action.
+    parameters
+        What the worker is told beside the target, such as the dwell of a scan, or a whole
+        ``program`` of commands. An action's own parameters come before them.
     repeat
         Whether a second execution is harmless (``idempotent``), costs again (``repeatable``) or
         must never happen by itself (``irreversible``).
@@ -139,6 +142,7 @@ class Step(Record):
     latency_h: Amount = Amount(median=0.0)
     dose_e_per_A2: Amount = Amount(median=0.0)
     noise: dict[str, float] = {}
+    parameters: dict[str, Any] = {}
     makes: Library | None = None
     mounts: bool = False
     destroys: bool = False

@@ -14,14 +14,15 @@ from functools import cached_property
 from typing import Annotated, ClassVar, Protocol
 
 import numpy as np
-from numpy.typing import NDArray
 from pydantic import Field
 
 from ._action import Action, ArrayRef
+from ._array import Array
 from ._decision import Decision, Recommendation
 from ._fate import Fate
 from ._model import Name, Record
 from ._observation import Estimate, Failure, Grid, Quality, Table
+from ._reading import Entry
 from ._state import State
 from ._step import Step
 
@@ -44,28 +45,6 @@ class Offer(Record):
 
 
 @dataclass(frozen=True)
-class Axis:
-    """One axis of an array: its values in ``unit``. ``kind`` as in sidpy: spatial, spectral, ..."""
-
-    name: str
-    unit: str
-    values: NDArray[np.float64]
-    kind: str = "unknown"
-
-
-@dataclass(frozen=True)
-class Array:
-    """An array with its unit and axes, as workers give and take it."""
-
-    data: NDArray[np.float64]
-    unit: str
-    axes: tuple[Axis, ...]
-    quantity: str = ""
-    kind: str = "UNKNOWN"
-    metadata: dict[str, float | str] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
 class Job:
     """An action with its step and the arrays it needs, as a worker receives it."""
 
@@ -84,16 +63,11 @@ class Job:
         n = len(self.action.target.positions) or 1
         return self.step.cost_credits.draw(rng, n), self.step.latency_h.draw(rng, n)
 
-    def draw_dose(self) -> float:
-        """Electrons per square ångström drawn from the step's distribution, for twins."""
-        rng = np.random.default_rng([self.action.seed, 2])
-        return self.step.dose_e_per_A2.draw(rng, len(self.action.target.positions) or 1)
-
 
 @dataclass(frozen=True)
 class Outcome:
     """What a worker returns. What is left ``None`` is filled in by the seat: the step's median cost
-    and dose, and the time it took."""
+    and dose, and the time it took. ``commands`` are those that an instrument was given."""
 
     values: Mapping[str, Estimate] = field(default_factory=dict)
     arrays: Mapping[str, Array] = field(default_factory=dict)
@@ -105,6 +79,7 @@ class Outcome:
     quality: Quality | None = None
     failure: Failure | None = None
     notes: Mapping[str, float | str] = field(default_factory=dict)
+    commands: tuple[Entry, ...] = ()
 
 
 @dataclass(frozen=True)

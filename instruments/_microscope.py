@@ -1,0 +1,230 @@
+"""A microscope as a worker: steps become programs, programs run on a console."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections import OrderedDict
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+
+from ..workflow import (
+    Account,
+    Array,
+    Axis,
+    Failure,
+    Fate,
+    Job,
+    Kind,
+    Offer,
+    Outcome,
+    ProbewiseError,
+    SpecError,
+    Worker,
+    WorkerError,
+)
+from ._angel import Angel
+from ._console import Console
+from ._driver import Driver, DriverFault
+from ._limits import limits_from
+from ._procedures import Geometry, Procedure
+from ._refusal import refusal
+from ._run import Run
+
+_REMEMBERED = 4
+
+
+class Microscope(Worker, ABC):
+    """Base of the workers that stand on a driver.
+
+    A subclass makes its driver, hands it to this constructor, and says which procedures it has. All
+    that it does goes through the console and so past the guardian angel; there is no other way to
+    the driver.
+
+    Parameters
+    ----------
+    driver
+        What speaks to the instrument.
+    geometry
+        Of the overview, whose pixels name the positions of later steps.
+    vouched_by
+        The person who vouches for commands that the limits want confirmed; empty for nobody.
+    limits_file
+        A YAML file with limits in place of the default ones of the target.
+    **limits
+        Single limits, which come before those of the file; the fields of ``Limits``.
+
+    Raises
+    ------
+    SpecError
+        If a limit is unknown or impossible.
+    """
+
+    kind: ClassVar[Kind] = Kind.INSTRUMENT
+
+    def __init__(
+        self,
+        driver: Driver,
+        geometry: Geometry,
+        *,
+        vouched_by: str = "",
+        limits_file: str | Path = "",
+        **limits: Any,
+    ) -> None:
+        who = f"worker {type(self).__name__}"
+        if driver.twin is not type(self).twin:
+            raise SpecError(
+                who, f"twin={type(self).twin} with a driver of twin={driver.twin}", "the same",
+                "say the truth in both classes",
+            )  # fmt: skip
+        known = limits_from(driver.technique, driver.twin, limits, limits_file, who)
+        self._console = Console(driver, Angel(driver.technique, driver.twin, known))
+        self._vouched_by = vouched_by
+        self.geometry = geometry
+        self._results: OrderedDict[str, Outcome] = OrderedDict()
+
+    @abstractmethod
+    def procedures(self) -> Mapping[str, Procedure]:
+        """What it can do: capabilities and the programs that do them."""
+
+    @property
+    def console(self) -> Console:
+        """Where programs are run by hand, under the same guardian."""
+        return self._console
+
+    def offers(self) -> tuple[Offer, ...]:
+        nature = "twin: " if self.twin else ""
+        return tuple(
+            Offer(capability=name, about=nature + procedure.about)
+            for name, procedure in self.procedures().items()
+        )
+
+    def perform(self, job: Job) -> Outcome:
+        """Build the program of the step and run it.
+
+        The arrays that the step records are those of the program by name, else in their order;
+        those at positions of a site carry the pixels as their first axis.
+
+        Raises
+        ------
+        WorkerError
+            If the step needs what this worker does not offer.
+        """
+        procedure = self.procedures().get(job.step.needs)
+        if procedure is None:
+            raise WorkerError(
+                f"worker {type(self).__name__}",
+                f"a step that needs {job.step.needs!r}",
+                f"one of {sorted(self.procedures())}",
+                "give the step to a worker that offers it",
+            )
+        try:
+            program = procedure.build(job, self._console.state())
+        except ProbewiseError as error:
+            return refusal(f"{error.who}: {error.given}; allowed: {error.allowed}", error.remedy)
+        except DriverFault as fault:
+            return Outcome(failure=fault.failure, cost_credits=0.0, duration_h=0.0)
+        run = self._console.run(
+            program,
+            who=job.action.id,
+            vouched=self._vouched_by,
+            seed=job.action.seed,
+            hours=self.hours(job),
+        )
+        outcome = self.outcome(job, run)
+        if not self.replayable:
+            self._results[job.action.id] = outcome
+        while len(self._results) > _REMEMBERED:
+            self._results.popitem(last=False)
+        return outcome
+
+    def outcome(self, job: Job, run: Run) -> Outcome:
+        """What a run means for the step. Subclasses add values, prices and notes to it."""
+        failure, arrays = _as_a_whole(run), {}
+        if failure is None:
+            try:
+                arrays = recorded(job, run, self.geometry.pixels)
+            except DriverFault as fault:
+                failure = fault.failure
+        nothing_done = failure is not None and failure.kind in {"refused", "missing"}
+        return Outcome(
+            arrays=arrays if failure is None else {},
+            failure=failure,
+            dose_e_per_A2=run.spent.dose_e_per_A2 if job.step.exposes else None,
+            commands=run.entries,
+            notes={"stopped_early": run.stopped} if run.stopped else {},
+            cost_credits=0.0 if nothing_done else self.price(job, run)[0],
+            duration_h=0.0 if nothing_done else self.price(job, run)[1],
+        )
+
+    def hours(self, job: Job) -> Mapping[str, float]:
+        """The campaign's hours, as the driver is told them."""
+        return job.action.hours
+
+    def price(self, job: Job, run: Run) -> tuple[float | None, float | None]:
+        """Credits and hours: a twin draws the credits and knows its simulated time; None leaves
+        them to the seat, which knows the price and measures the time of a live instrument."""
+        if not self.twin:
+            return None, None
+        return job.draw_price()[0], run.spent.seconds / 3600.0
+
+    def safe(self) -> str:
+        return self._console.safe()
+
+    def account(self, action_id: str) -> Account:
+        """From the results and the log: done, if it was; unknown where the log breaks off."""
+        if action_id in self._results:
+            return Account(Fate.DONE, self._results[action_id])
+        if any(entry.who == action_id for entry in self._console.log):
+            return Account(Fate.UNKNOWN)
+        return super().account(action_id)
+
+    def close(self) -> None:
+        self._console.close()
+
+
+def _as_a_whole(run: Run) -> Failure | None:
+    """The failure of a run; one that measured before a command was refused did not do nothing."""
+    failure = run.failure
+    measured = any(entry.gave or entry.electrons for entry in run.entries)
+    if failure is None or failure.kind not in {"refused", "missing"} or not measured:
+        return failure
+    message = f"ended midway: {failure.message}"
+    return Failure(kind="instrument", message=message, remedy=failure.remedy)
+
+
+def recorded(job: Job, run: Run, columns: int) -> dict[str, Array]:
+    """The arrays that the step records, positions as pixels of an overview of so many columns.
+
+    Raises
+    ------
+    DriverFault
+        If the program gave none of them.
+    """
+    arrays = run.arrays
+    rest = [a for name, a in arrays.items() if name not in {p.name for p in job.step.records}]
+    kept: dict[str, Array] = {}
+    for port in job.step.records:
+        if port.name not in arrays and not rest:
+            raise DriverFault(
+                "missing", f"the program gave {sorted(arrays)}, not {port.name!r}",
+                "correct the step's records, or the program",
+            )  # fmt: skip
+        array = arrays[port.name] if port.name in arrays else rest.pop(0)
+        kept[port.name] = at_pixels(job, array, columns)
+    return kept
+
+
+def at_pixels(job: Job, array: Array, columns: int) -> Array:
+    """An array over positions, with row * columns + column of the overview as its first axis."""
+    positions = job.action.target.positions
+    placed = job.step.acts_on == "positions" and array.axes[0].kind == "point_cloud"
+    if not placed or len(array.data) > len(positions):
+        return array
+    pixels = np.array(positions[: len(array.data)]) @ np.array([columns, 1])
+    axis = Axis("position", "1", pixels.astype(np.float64), "point_cloud")
+    metadata = {**array.metadata, "n_cols": float(columns)}
+    return replace(array, axes=(axis, *array.axes[1:]), metadata=metadata)

@@ -1,0 +1,129 @@
+"""``probewise instrument``: list, dry-run, run."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import h5py
+import pytest
+from typer.testing import CliRunner
+
+from probewise.campaign._cli import app
+from probewise.campaign._nsid import dataset_name
+from probewise.campaign._store import Hdf5Store
+from probewise.workflow import ArrayRef, StoreError, load_program
+
+PROGRAM = """\
+name: spectra_at_edges
+commands:
+  - load: {sample: film}
+  - overview: {pixels: 128, dwell_s: 4.0e-6}
+  - detect: {find: edges, count: 6}
+  - spectrum: {at: detected, exposure_s: 0.02}
+  - blank
+"""
+LONG = "- load: {sample: film}\n- scan: {rows: 32, columns: 32, dwell_s: 50.0e-6}\n"
+
+
+def run(*arguments: str) -> tuple[int, str, str]:
+    result = CliRunner().invoke(app, ["instrument", *arguments], env={"COLUMNS": "220"})
+    assert result.exception is None or isinstance(result.exception, SystemExit), result.exception
+    return result.exit_code, result.stdout, result.stderr
+
+
+@pytest.fixture
+def program(tmp_path: Path) -> Path:
+    file = tmp_path / "program.yaml"
+    file.write_text(PROGRAM)
+    return file
+
+
+def test_list_shows_the_microscopes_and_no_other_workers() -> None:
+    code, shown, _ = run("list")
+    assert code == 0
+    assert "stem-twin" in shown and "spm-twin" in shown and "spectrum" in shown
+    assert "capacitor-twin" not in shown and "landau-theory" not in shown
+
+
+def test_a_dry_run_tells_commands_time_dose_and_verdicts(program: Path) -> None:
+    code, shown, _ = run("dry-run", str(program), "--driver", "stem-twin")
+    assert code == 0
+    assert "nothing is touched" in shown
+    assert "Take spectra at every place of 'detected', 20 ms each" in shown
+    assert "600 s" in shown and "electrons" in shown and shown.count("allowed") == 5
+
+
+def test_a_dry_run_ends_with_1_where_something_would_be_refused(tmp_path: Path) -> None:
+    file = tmp_path / "long.yaml"
+    file.write_text(LONG + "- set_focus: {defocus_nm: 1.0e+7}\n")
+    code, shown, _ = run("dry-run", str(file), "--driver", "stem-twin")
+    assert code == 1
+    assert "confirm: a dwell of 50 us" in shown and "refused: defocus" in shown
+
+
+def test_a_run_keeps_arrays_program_and_log(program: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    code, shown, _ = run("run", str(program), "--driver", "stem-twin", "--out", str(out))
+    assert code == 0, shown
+    assert load_program(out / "program.yaml") == load_program(program)
+    lines = [json.loads(t) for t in (out / "commands.jsonl").read_text().splitlines()]
+    assert [x["command"]["verb"] for x in lines] == [
+        "load",
+        "overview",
+        "detect",
+        "spectrum",
+        "blank",
+    ]
+    assert lines[3]["outcome"] == "done" and lines[3]["electrons"] > 0
+    (file,) = (out / "data").glob("*.h5")
+    ref = ArrayRef(
+        file=f"data/{file.name}", dataset=dataset_name("spectra"), sha256="", shape=(6, 1024)
+    )
+    with pytest.raises(StoreError, match="checksum"):
+        Hdf5Store(out).get(ref)
+    with h5py.File(file) as found:
+        spectra = found[dataset_name("spectra")]
+        assert isinstance(spectra, h5py.Dataset) and spectra.shape == (6, 1024)
+        assert found[dataset_name("overview")].attrs["units"] == "count"
+
+
+def test_a_person_vouches_for_a_long_dwell(tmp_path: Path) -> None:
+    file = tmp_path / "long.yaml"
+    file.write_text(LONG)
+    given = ("run", str(file), "--driver", "stem-twin")
+    code, shown, _ = run(*given, "--out", str(tmp_path / "a"))
+    assert code == 1 and "a person must vouch" in shown
+    code, shown, _ = run(*given, "--out", str(tmp_path / "b"), "--vouch", "Ada")
+    assert code == 0 and "confirmed" in shown
+
+
+def test_limits_and_seeds_are_given_as_config(program: Path, tmp_path: Path) -> None:
+    given = ("run", str(program), "--driver", "stem-twin")
+    tight = ("--config", "max_exposure_s=0.001")
+    code, shown, _ = run(*given, "--out", str(tmp_path / "a"), *tight)
+    assert code == 1 and "exposure" in shown
+    code, _, wrong = run(*given, "--out", str(tmp_path / "b"), "--config", "max_exposur_s=1")
+    assert code == 2 and "max_exposur_s" in wrong
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("--driver", "iv-analysis"), "stands on no driver"),
+        (("--driver", "nothing"), "unknown type"),
+        (("--driver", "stem-twin", "--config", "world_seed"), "KEY=VALUE"),
+    ],
+)
+def test_what_is_no_microscope_is_refused(
+    program: Path, tmp_path: Path, arguments: tuple[str, ...], said: str
+) -> None:
+    code, _, wrong = run("run", str(program), "--out", str(tmp_path / "o"), *arguments)
+    assert code == 2
+    assert said in wrong and "remedy" in wrong
+
+
+def test_nothing_is_overwritten(program: Path, tmp_path: Path) -> None:
+    (tmp_path / "mine").write_text("x")
+    code, _, wrong = run("run", str(program), "--driver", "stem-twin", "--out", str(tmp_path))
+    assert code == 2 and "new folder" in wrong
