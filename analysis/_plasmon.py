@@ -52,8 +52,13 @@ class PlasmonFit:
 
     @property
     def strongest(self) -> Peak | None:
-        """The peak of the largest area."""
-        return max(self.peaks, key=lambda p: p.area_counts_eV.value, default=None)
+        """The peak whose area is known best: largest over its error. A broad background that was
+        fitted as a peak is not it."""
+        return max(self.peaks, key=_significance, default=None)
+
+
+def _significance(peak: Peak) -> float:
+    return peak.area_counts_eV.value / max(peak.area_counts_eV.std, 1e-300)
 
 
 def lorentz(loss: Floats, energy: float, width: float) -> Floats:

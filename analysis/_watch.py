@@ -8,7 +8,7 @@ from typing import final
 import numpy as np
 from numpy.typing import NDArray
 
-from ..workflow import Estimate, Quality
+from ..workflow import AnyCommand, Chunk, Estimate, Quality
 from ._drift import Drift, DriftTracker
 from ._fitting import Noise, estimate_noise
 from ._stream_decomposition import RunningDecomposition
@@ -23,6 +23,7 @@ _NOVEL = 3.29
 """Score of a novel spectrum: five false alarms in ten thousand."""
 _MOST_BAD = 0.5
 _NOISE_SPECTRA = 32
+_LEAST_CHANNELS = 24
 
 
 @dataclass(frozen=True)
@@ -122,7 +123,9 @@ class Watch:
         self._drift = DriftTracker()
         self._last_drift: Drift | None = None
         self._channels: int | None = None
+        self._elapsed_s = 0.0
         self.seen = 0
+        self.last: Watched | None = None
 
     def frame(self, image: Floats, time_s: float) -> Drift:
         """Take in a frame of the place (or the same rows of it again) for the drift.
@@ -180,9 +183,26 @@ class Watch:
             remaining_s=remaining,
         )
 
+    def __call__(self, command: AnyCommand, chunk: Chunk) -> str | None:
+        """As a console's ``watch``: takes in the spectra of a chunk; a reason to stop, or None.
+
+        Chunks without spectra, or with other channels than the first ones, are let pass. ``last``
+        holds the state.
+        """
+        self._elapsed_s += chunk.seconds or 0.0
+        if chunk.frame is None or chunk.data is None or chunk.frame.axes[-1].kind != "spectral":
+            return None
+        data = np.asarray(chunk.data, dtype=np.float64)
+        if self._channels not in (None, data.shape[-1]) or data.shape[-1] < _LEAST_CHANNELS:
+            return None
+        spectra = data.reshape(-1, data.shape[-1])
+        self.last = self.update(spectra, elapsed_s=self._elapsed_s)
+        quality = self.last.quality
+        return quality.reason if quality.verdict == "stop" else None
+
     def _checked(self, spectra: Floats) -> Floats:
         data = np.asarray(spectra, dtype=np.float64)
-        if data.ndim != 2 or not len(data) or data.shape[1] < 24:
+        if data.ndim != 2 or not len(data) or data.shape[1] < _LEAST_CHANNELS:
             raise ValueError(f"spectra of shape {data.shape}, not (n, at least 24 channels)")
         if self._channels not in (None, data.shape[1]):
             raise ValueError(f"{data.shape[1]} channels after {self._channels}")

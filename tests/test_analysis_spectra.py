@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from support_drivers import program
 
 from probewise.analysis import (
     Edge,
@@ -18,6 +19,7 @@ from probewise.analysis import (
     fit_sweep,
     loop_parameters,
 )
+from probewise.instruments import Console, StemTwinDriver
 
 ENERGY = np.arange(-0.6, 5.0, 0.015)
 BIAS = 16 / np.pi * np.arcsin(np.sin(2 * np.pi * np.arange(1, 65) / 64))
@@ -154,3 +156,18 @@ def test_the_background_of_a_sweep_is_fitted_when_asked() -> None:
     fit = fit_sweep(volts, response + 1e-3 * np.sin(99 * volts), offset=True)
     assert fit.offset.value == pytest.approx(5.0, abs=0.01)
     assert fit.A.value == pytest.approx(2.0, abs=0.02)
+
+
+def test_spectra_of_the_microscopes_twin_are_fitted_to_within_their_noise() -> None:
+    """The twin has a tail, a film and plasmons of its own making; it was not made for this fit."""
+    console = Console(StemTwinDriver(0))
+    at = [[40.0, 40.0], [60.0, 110.0], [150.0, 90.0]]
+    run = console.run(
+        program({"load": {"sample": "film"}}, {"spectrum": {"at": at, "exposure_s": 0.05}}), seed=1
+    )
+    assert run.failure is None
+    (array,) = run.readings["spectra"].arrays.values()
+    for row in array.data:
+        fit = fit_plasmon(array.axes[-1].values, row)
+        assert fit.strongest is not None and fit.misfit < 1.4
+        assert 1.5 < fit.strongest.energy_eV.value < 3.5

@@ -20,7 +20,7 @@ from probewise.analysis import (
     knowledge_gradient,
     register,
 )
-from probewise.workflow import Estimate
+from probewise.workflow import Axis, Blank, Chunk, Estimate, Frame
 
 CHANNELS = np.arange(256.0)
 
@@ -203,3 +203,20 @@ def test_the_most_doubtful_rival_is_looked_at_again() -> None:
         best_place_to_go_on(sure, 0.3, 0.001) is None
         and best_place_to_go_on(sure[:1], 1, 1) is None
     )
+
+
+def test_a_console_is_told_to_stop_when_most_spectra_are_bad() -> None:
+    watch, blank = Watch(), Blank()
+    axes = (
+        Axis("position", "1", np.arange(40.0), "point_cloud"),
+        Axis("energy_loss", "eV", CHANNELS, "spectral"),
+    )
+    frame = Frame("spectra", "count", axes)
+    data = counted(stream(40))
+    assert watch(blank, Chunk()) is None
+    assert watch(blank, Chunk(frame, 0, data[:20], seconds=1.0)) is None
+    data[20:35] = np.nan
+    reason = watch(blank, Chunk(frame, 20, data[20:], seconds=1.0))
+    assert reason is not None and "15 of 20" in reason and watch.last is not None
+    other = Frame("trace", "V", (Axis("bias", "V", np.arange(9.0), "spectral"),))
+    assert watch(blank, Chunk(other, 0, np.zeros(9))) is None and watch.seen == 40
