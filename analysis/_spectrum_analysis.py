@@ -30,8 +30,10 @@ from ._analyst import (
     table,
     unknown,
 )
-from ._eels_edges import Edge, composition, edge_signal
-from ._loop_parameters import LoopParameters, loop_parameters
+from ._edge_list import parse_edges
+from ._eels_edges import composition, edge_signal
+from ._loop_parameters import loop_parameters
+from ._loop_table import SWITCHING, loop_columns, loop_values
 from ._plasmon import PlasmonFit, fit_plasmon
 from ._spikes import reject_spikes
 from ._sweep import Sweep, fit_sweep
@@ -45,15 +47,6 @@ _ABOUT = {
     "fit_edges": "signals of core-loss edges above the background; atomic fractions",
     "loop_parameters": "areas, coercive fields, imprint, nucleation biases of switching loops",
     "fit_sweep": "linear, quadratic, cubic response of V_AC sweeps",
-}
-_SWITCHING = {
-    "remanence": "remanence",
-    "coercive_up": "coercive_up_V",
-    "coercive_down": "coercive_down_V",
-    "imprint": "imprint_V",
-    "loop_window": "window_V",
-    "nucleation_up": "nucleation_up_V",
-    "nucleation_down": "nucleation_down_V",
 }
 
 
@@ -97,7 +90,7 @@ class SpectrumAnalysis(Worker):
         usual_spans: float = 0.0,
         sweep_offset: bool = False,
     ) -> None:
-        self._edges = parse_edges(edges)
+        self._edges = parse_edges(edges, _WHO)
         if peak_shape not in ("lorentz", "drude") or not 0 <= peaks <= 4:
             raise WorkerError(
                 _WHO,
@@ -225,9 +218,9 @@ class SpectrumAnalysis(Worker):
             }
             if not rows:
                 raise BadData(f"none of {len(curves.data)} loops is usable", "take the loops again")
-            values |= {prefix + k: v for k, v in _loop_values(list(rows.values())).items()}
-            tables[prefix + "loops"] = table(list(rows), _loop_columns(list(rows.values())))
-            units |= {prefix + k: curves.unit for k in _SWITCHING if k != "remanence"}
+            values |= {prefix + k: v for k, v in loop_values(list(rows.values())).items()}
+            tables[prefix + "loops"] = table(list(rows), loop_columns(list(rows.values())))
+            units |= {prefix + k: curves.unit for k in SWITCHING if k != "remanence"}
             notes[prefix + "open_loops"] = float(
                 sum(r.switching is not None for r in rows.values())
             )
@@ -246,30 +239,6 @@ class SpectrumAnalysis(Worker):
         ratios = combine_all([f.ratio for f in fits.values() if f.ratio is not None])
         further, units = {"response_A_over_B": ratios}, {"response_A_over_B": curves.unit}
         return _given(job, list(fits), found, faults, {}, further, units)
-
-
-def parse_edges(text: str) -> tuple[Edge, ...]:
-    """Edges from ``"C 284 50 50 1.0; O 532"``: name, onset, windows in eV, cross-section.
-
-    Raises
-    ------
-    WorkerError
-        If it is not written so.
-    """
-    names = ("onset_eV", "window_eV", "background_eV", "cross_section")
-    found = []
-    for part in filter(None, (p.split() for p in text.split(";"))):
-        try:
-            numbers = dict(zip(names, map(float, part[1:]), strict=False))
-            found.append(Edge.model_validate({"name": part[0], **numbers}))
-        except ValueError as error:
-            raise WorkerError(
-                _WHO,
-                f"edge {' '.join(part)!r} ({error})",
-                "name, onset and windows in eV, cross-section, all above 0",
-                "write it as in 'C 284 50 50 1.0; O 532 50 50 0.21'",
-            ) from error
-    return tuple(found)
 
 
 def _curves(job: Job) -> Curves:
@@ -308,25 +277,3 @@ def _given(
         notes = notes | {"left_out": faults}
     tables = {"spectra": table(positions, columns)}
     return outcome(job, _WHO, values, tables=tables, notes=notes, units=units)
-
-
-def _loop_values(rows: Sequence[LoopParameters]) -> dict[str, Estimate | None]:
-    opened = [r.switching for r in rows if r.switching is not None]
-    values: dict[str, Estimate | None] = {"loop_area": combine_all([r.area for r in rows])}
-    for name, field in _SWITCHING.items():
-        values[name] = combine_all([getattr(s, field) for s in opened])
-    return values
-
-
-def _loop_columns(rows: Sequence[LoopParameters]) -> dict[str, list[float]]:
-    """A closed loop has zeros, and 0 in the column ``open``."""
-    columns = {
-        "loop_area": [r.area.value for r in rows],
-        "loop_area_std": [r.area.std for r in rows],
-        "open": [float(r.switching is not None) for r in rows],
-    }
-    for name, field in _SWITCHING.items():
-        pairs = [getattr(r.switching, field, Estimate(value=0.0)) for r in rows]
-        columns[name] = [e.value for e in pairs]
-        columns[f"{name}_std"] = [e.std for e in pairs]
-    return columns
