@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ..workflow import ProbewiseError, parse_unit
 from ._driver import DriverFault
 
 MAX_VALUES = 1 << 26
@@ -74,6 +76,15 @@ def expect_shape(who: str, data: NDArray[np.float64], shape: tuple[int | None, .
             f"{who}: shape {data.shape}; allowed: {shape}",
             "check the settings of the detector, then repeat the command",
         )
+
+
+def known_unit(unit: str) -> str:
+    """The unit, or 1 where it is none that can be reckoned with."""
+    with suppress(ProbewiseError):
+        if "$" not in unit:  # mathematical typesetting
+            parse_unit(unit)
+            return unit
+    return "1"
 
 
 def _dtype(who: str, name: Any) -> np.dtype[Any]:

@@ -29,7 +29,7 @@ from ..workflow import (
 from ..workflow._command import Positive
 from ._claim import Claim
 from ._driver import Driver, DriverFault, expected_state
-from ._incoming import expect_shape
+from ._incoming import expect_shape, known_unit
 from ._mounted import take_word
 from ._ophyd_rig import OphydRig
 from ._stem_frames import image_frame
@@ -105,7 +105,7 @@ class OphydDriver(Driver):
                 f"one of {sorted(described)}",
                 "name a reading of the detector",
             )
-        self._unit = str(described[settings.key].get("units") or "1")
+        self._unit = known_unit(str(described[settings.key].get("units") or "1"))
         if described[settings.key].get("shape"):  # no image can be made of arrays
             self.verbs = self.verbs - {"overview", "scan"}  # type: ignore[misc]
 

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from ..workflow import Axis, ProbewiseError, StoreError, parse_unit
 from ._extras import extra
+from ._incoming import known_unit
 from ._recording import Recording, to_nm
 
 _REMEDY = "give the path of such a file"
@@ -206,7 +207,7 @@ def _recording(path: Path, chosen: _Found, pixel_nm: float | None) -> Recording:
         x_nm=to_nm(columns[2], columns[1], pixel_nm, who),
         spectral=_spectral(rest[0]) if rest else None,
         quantity=chosen.quantity or chosen.name,
-        unit=_known(chosen.unit),
+        unit=known_unit(chosen.unit),
         source=f"{path.name}:{chosen.name}",
     )
 
@@ -222,19 +223,10 @@ def _order(chosen: _Found) -> list[int]:
 
 
 def _spectral(axis: tuple[str, str, NDArray[np.float64]]) -> Axis:
-    return Axis(axis[0].partition("|")[0], _known(axis[1]), axis[2], "spectral")
+    return Axis(axis[0].partition("|")[0], known_unit(axis[1]), axis[2], "spectral")
 
 
 def _is_length(unit: str) -> bool:
     with suppress(Exception):  # pint has many words for what is none
         return bool((1.0 * parse_unit(unit)).check("[length]"))
     return False
-
-
-def _known(unit: str) -> str:
-    """The unit, or 1 where it is none that can be reckoned with."""
-    with suppress(ProbewiseError):
-        if "$" not in unit:  # mathematical typesetting
-            parse_unit(unit)
-            return unit
-    return "1"

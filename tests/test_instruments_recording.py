@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from support_recordings import write_dm4, write_ibw, write_nsid
 
+from probewise.instruments._incoming import known_unit
 from probewise.instruments._recording import Recording, to_nm
 from probewise.instruments._recording_files import load_recording
 from probewise.workflow import Axis, Point, StoreError
@@ -148,3 +149,9 @@ def test_published_recordings_are_read(file, dataset, shape) -> None:
         pytest.skip(f"the recording {file} is not here")
     found = load_recording(FOLDER / file, dataset)
     assert found.data.shape == shape and found.pixel_nm[0] > 0
+
+
+def test_units_that_nobody_can_reckon_with_count_as_none() -> None:
+    assert [known_unit(u) for u in ("eV", "counts", "$(V/m)^{0.5}$", "furlong/¿", "")] == [
+        "eV", "counts", "1", "1", "",
+    ]  # fmt: skip
