@@ -55,7 +55,7 @@ test: test-fast test-ray test-slow
 
 test-fast: $(VENV)/.installed-dev
 	@echo "== fast tests =="
-	$(BIN)/python -m pytest -q -m "not ray and not slow"
+	$(BIN)/python -m pytest -q -n auto --maxprocesses 8 --dist loadfile -m "not ray and not slow"
 
 test-ray: $(VENV)/.installed-dev
 	@echo "== tests that start Ray =="

@@ -8,7 +8,7 @@ from ._conformance import check_worker
 from ._example import example_job
 from ._finding import Finding
 from ._guardian import Guardian, LimitsGuardian
-from ._health import Health, utc_now
+from ._health import SILENT_S, Health, utc_now
 from ._inline import InlineRuntime
 from ._memory import MemoryStore
 from ._offers import expected_offers
@@ -20,6 +20,7 @@ from ._seat import Seat
 from ._secrets import is_bare_secret
 
 __all__ = [
+    "SILENT_S",
     "Finding",
     "Guardian",
     "Health",

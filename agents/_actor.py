@@ -118,6 +118,19 @@ class Post:
         return None if self._process is None else self._process[2]
 
     @property
+    def threads(self) -> int:
+        """So many calls at once. A worker alone in its process, of capacity one, has the main
+        thread to itself: some libraries insist on it. Others leave a thread for other calls.
+        """
+        most = sum(s.spec.capacity for s in self.seated)
+        return 1 if most == 1 else min(most + 1, _MOST_THREADS)
+
+    @property
+    def spare(self) -> bool:
+        """Whether its actor has a thread for another call."""
+        return self.load.total() < self.threads
+
+    @property
     def demand(self) -> Demand:
         return demand_of(((s.spec, s.worker) for s in self.seated), self.joined)
 
@@ -129,8 +142,7 @@ class Post:
     def begin(self) -> None:
         """Ask Ray for the actor, without waiting. It is never restarted or called again by Ray."""
         ray = import_ray()
-        threads = min(sum(s.spec.capacity for s in self.seated), _MOST_THREADS)
-        options = {"max_restarts": 0, "max_task_retries": 0, "max_concurrency": threads}
+        options = {"max_restarts": 0, "max_task_retries": 0, "max_concurrency": self.threads}
         actor_class = ray.remote(**options, **as_options(self.demand))(SeatActor)
         self.actor = actor_class.remote(self.seated, self._store)
         self.starting, self.begun_s = self.actor.start.remote(), time.monotonic()

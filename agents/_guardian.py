@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
-from typing import final
+from typing import ClassVar, final
 
 from ..workflow import (
     Action,
@@ -20,12 +21,23 @@ from ..workflow import (
     WorkerError,
 )
 
+_log = logging.getLogger(__name__)
+
 
 class Guardian(Worker, ABC):
-    """A worker that performs nothing and may refuse everything."""
+    """A worker that performs nothing and may refuse everything.
+
+    Attributes
+    ----------
+    pure
+        Whether its answers follow from its configuration and what it is told, at once and with
+        nothing else looked at: then it is asked in the campaign's own process. Any other guardian
+        has a process of its own, which may hang or die.
+    """
 
     kind = Kind.GUARDIAN
     replayable = True
+    pure: ClassVar[bool] = False
 
     def offers(self) -> tuple[Offer, ...]:
         return ()
@@ -63,6 +75,8 @@ class LimitsGuardian(Guardian):
     WorkerError
         If a limit is not a number, not positive, or its keyword is unknown.
     """
+
+    pure = True
 
     def __init__(
         self,
@@ -142,6 +156,17 @@ class LimitsGuardian(Guardian):
                 yield f"the design leaves out {name!r}, which is limited to {low:g} to {high:g}"
             elif value is not None and not low <= value <= high:
                 yield f"{name}={value:g} is outside {low:g} to {high:g}"
+
+
+def ask_here(
+    guardian: Guardian, action: Action, step: Step, commitment: Commitment, twin: bool
+) -> Verdict:
+    """The answer of a guardian in this process; one that fails has refused."""
+    try:
+        return guardian.review(action, step, commitment, twin)
+    except Exception as error:
+        _log.exception("guardian, action %s", action.id)
+        return Verdict(allowed=False, reason=f"the guardian failed: {error}")
 
 
 def _is_number(value: object) -> bool:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, final
+from typing import Any, Literal, final
 
 from pydantic import Field
 
@@ -17,15 +19,32 @@ SAFEGUARDED = frozenset({Kind.INSTRUMENT, Kind.SYNTHESIS})
 _SECURE_S = 20.0
 
 
+SILENT_S = 10.0
+"""An idle agent that was called so long ago and has not answered is silent."""
+
+Condition = Literal["alive", "silent", "starting", "dead"]
+
+
 class Health(Record):
     """How a worker is.
 
-    ``alive`` is whether its process is there; a process that hangs is there too, so look at
-    ``last_answer`` (UTC, ISO 8601): an idle worker is called every few seconds, a busy one answers
-    when it has done its work. ``busy`` counts actions that it is at, ``waiting`` those before it.
+    Every process that has a thread to spare is called whenever somebody looks (a campaign does so
+    every second), one that is busy when it has done its work.
+
+    Attributes
+    ----------
+    condition
+        ``alive``: it answered, or is at work, or was called just now. ``silent``: called
+        :data:`SILENT_S` ago, idle, and no answer: it hangs, or its machine is away. ``starting``:
+        its process begins. ``dead``: it has no process; its next action starts one.
+    busy, waiting
+        Actions that it is at, and those before it.
+    last_answer
+        When it last answered a call or ended an action (UTC, ISO 8601); of a busy worker hold it
+        against what the action may take.
     """
 
-    alive: bool
+    condition: Condition
     busy: int = Field(default=0, ge=0)
     waiting: int = Field(default=0, ge=0)
     pid: int | None = None
@@ -37,52 +56,79 @@ def utc_now() -> str:
     return datetime.now(UTC).isoformat(timespec="milliseconds")
 
 
+@dataclass(frozen=True)
+class _Ping:
+    """A call to an actor, since ``began`` (monotonic seconds)."""
+
+    actor: Any
+    answer: Any
+    began: float
+
+
 @final
 class Pulse:
-    """Calls the idle actors now and then, without ever waiting for them."""
+    """Calls the processes now and then, without ever waiting for them."""
 
     def __init__(self, posts: Mapping[str, Post]) -> None:
         self._posts = posts
-        self._calls: dict[str, tuple[Any, Any]] = {}
+        self._pings: dict[str, _Ping] = {}
+        self._dead: dict[str, Any] = {}
         self._heard: dict[str, str] = {}
 
-    def heard(self, worker: str) -> None:
-        """A worker has just given an answer."""
-        self._heard[worker] = utc_now()
+    def heard(self, name: str) -> None:
+        """A worker, or a process, has just given an answer."""
+        self._heard[name] = utc_now()
 
     def health(self, waiting: Mapping[str, int]) -> dict[str, Health]:
         """How every worker is; ``waiting`` says how many actions are before each."""
+        conditions: dict[str, Condition] = {
+            p.name: self._condition(p) for p in set(self._posts.values())
+        }
         return {
             name: Health(
-                alive=self._call(name, post),
+                condition=conditions[post.name],
                 busy=post.load[name],
                 waiting=waiting.get(name, 0),
                 pid=post.pid,
-                last_answer=self._heard.get(name),
+                last_answer=max(self._heard.get(name, ""), self._heard.get(_process(post), ""))
+                or None,
             )
             for name, post in self._posts.items()
         }
 
-    def _call(self, name: str, post: Post) -> bool:
-        """Take the answer to the last call and call again; whether the actor seems to live."""
-        ray = import_ray()
-        actor, call = self._calls.get(name, (None, None))
-        if actor is not post.actor:
-            call = None
-        if call is not None:
-            done, _ = ray.wait([call], timeout=0)
-            if not done:
-                return True
-            try:
-                ray.get(call)
-                self.heard(name)
-            except ray.exceptions.RayError:
-                self._calls[name] = (post.actor, call)
-                return False
+    def _condition(self, post: Post) -> Condition:
+        """Take the answer to the last call, if there is one, and call again."""
         if not post.ready:
+            return "dead" if post.actor is None else "starting"
+        if self._dead.get(post.name) is post.actor:
+            return "dead"
+        ping = self._pings.get(post.name)
+        if ping is not None and ping.actor is post.actor:
+            if not import_ray().wait([ping.answer], timeout=0)[0]:
+                late = time.monotonic() - ping.began > SILENT_S
+                return "silent" if late else "alive"
+            if not self._answered(post, ping):
+                return "dead"
+        if post.spare:
+            self._pings[post.name] = _Ping(post.actor, post.actor.ping.remote(), time.monotonic())
+        return "alive"
+
+    def _answered(self, post: Post, ping: _Ping) -> bool:
+        """Whether an ended call brought an answer; else the actor is dead."""
+        ray = import_ray()
+        del self._pings[post.name]
+        try:
+            ray.get(ping.answer)
+        except ray.exceptions.RayError:
+            self._dead[post.name] = post.actor
             return False
-        self._calls[name] = (post.actor, post.actor.ping.remote())
+        self.heard(_process(post))
         return True
+
+
+def _process(post: Post) -> str:
+    """A name of the process that no worker has."""
+    return f"process {post.name}"
 
 
 def needs_securing(worker: type[Worker]) -> bool:

@@ -21,7 +21,7 @@ from ..workflow import (
     WorkerSpec,
 )
 from ._finding import Finding
-from ._guardian import Guardian
+from ._guardian import Guardian, ask_here
 from ._health import Health, needs_securing, utc_now
 from ._ledger import Ledger
 from ._registry import make_worker
@@ -113,7 +113,7 @@ class InlineRuntime:
 
     def health(self) -> dict[str, Health]:
         return {
-            name: Health(alive=True, pid=os.getpid(), last_answer=self._heard.get(name))
+            name: Health(condition="alive", pid=os.getpid(), last_answer=self._heard.get(name))
             for name in self._seats
         }
 
@@ -125,8 +125,4 @@ class InlineRuntime:
     def _ask(self, action: Action, step: Step, commitment: Commitment, twin: bool) -> Verdict:
         if self._guardian is None:
             return Verdict(allowed=False, reason="the guardian is not there")
-        try:
-            return self._guardian.review(action, step, commitment, twin)
-        except Exception as error:
-            _log.exception("guardian, action %s", action.id)
-            return Verdict(allowed=False, reason=f"the guardian failed: {error}")
+        return ask_here(self._guardian, action, step, commitment, twin)

@@ -31,6 +31,7 @@ from ._health import Health, Pulse, secure_posts
 from ._placement import own_resources
 from ._runtime import Crew, ledger_path
 from ._settle import failed, lost
+from ._watchman import Watchman
 
 _log = logging.getLogger(__name__)
 
@@ -66,7 +67,7 @@ class RayRuntime:
         The campaign's workers by name. An actor holds its worker's ``resources`` for life; by
         default one unit named after its kind, of which a cluster on this machine has plenty.
     guardian
-        Its guardian, an actor too.
+        Its guardian; an actor too, unless it is pure (see :class:`Guardian`).
     store
         Where arrays are kept; it travels to every actor, so all nodes must see its folder.
     ledgers
@@ -100,8 +101,7 @@ class RayRuntime:
             for name, spec, worker in ((n, s, self._crew.classes[n]) for n, s in workers.items())
         }
         self._posts: dict[str, Post] = posts_of(self._seated, store)
-        watch = Seated("guardian", guardian, self._crew.guardian_class)
-        self._guardian = Post("guardian", (watch,), None)
+        self._watchman = Watchman(guardian, self._crew.guardian_class, self._revive)
         self._waiting: dict[str, deque[tuple[Issued, Step]]] = {n: deque() for n in workers}
         self._pulse = Pulse(self._posts)
         self._calls: dict[Any, _Call] = {}
@@ -118,6 +118,7 @@ class RayRuntime:
             for post in posts.values():
                 post.joined = self._address is not None
             try:
+                self._watchman.start()
                 offers = start_all(posts, self._ready_timeout_s)
                 for name in self._seated:
                     self._crew.take_offers(name, offers[name])
@@ -129,10 +130,10 @@ class RayRuntime:
     def review(
         self, action: Action, step: Step, commitment: Commitment, worker: str | None = None
     ) -> Verdict:
-        return self._crew.review(self._ask, action, step, commitment, worker)
+        return self._crew.review(self._watchman.ask, action, step, commitment, worker)
 
     def submit(self, issued: Issued, step: Step) -> None:
-        verdict = self._crew.admit(self._ask, issued, step)
+        verdict = self._crew.admit(self._watchman.ask, issued, step)
         if verdict is None:
             return
         if verdict.allowed:
@@ -176,7 +177,12 @@ class RayRuntime:
         self._done = []
 
     def health(self) -> dict[str, Health]:
-        return self._pulse.health({name: len(w) for name, w in self._waiting.items()})
+        found = self._pulse.health({name: len(w) for name, w in self._waiting.items()})
+        for name, how in found.items():
+            post = self._posts[name]
+            if how.condition == "dead" and post.ready and not post.load.total():
+                post.end()  # so that its next action starts another
+        return found
 
     def close(self) -> None:
         if self._started:
@@ -190,14 +196,16 @@ class RayRuntime:
     def process_ids(self) -> dict[str, int | None]:
         """Process number of every worker, the guardian's included; None where it is not running."""
         own = {name: post.pid for name, post in self._posts.items()}
-        return {"guardian": self._guardian.pid, **own}
+        return {"guardian": self._watchman.pid, **own}
 
     def nodes(self) -> dict[str, str | None]:
         """Ray's name of the node that every worker is on; None where it is not running."""
         return {name: post.node for name, post in self._posts.items()}
 
     def _processes(self) -> dict[str, Post]:
-        return {post.name: post for post in (self._guardian, *self._posts.values())}
+        guardian = self._watchman.post
+        own = {post.name: post for post in self._posts.values()}
+        return own if guardian is None else {guardian.name: guardian, **own}
 
     # -- calls ------------------------------------------------------------------------------------
 
@@ -302,20 +310,3 @@ class RayRuntime:
         failure = lost(call.issued, call.step, worker, failure)
         elapsed_h = (time.monotonic() - call.began) / 3600.0
         self._done.append(failed(call.issued, call.step, worker, failure, elapsed_h))
-
-    # -- the guardian -----------------------------------------------------------------------------
-
-    def _ask(self, action: Action, step: Step, commitment: Commitment, twin: bool) -> Verdict:
-        ray = import_ray()
-        post = self._guardian
-        try:
-            self._revive(post)
-            answer = post.actor.review.remote(action, step, commitment, twin)
-            return ray.get(answer, timeout=post.timeout_s)
-        except ray.exceptions.RayTaskError as error:
-            return Verdict(allowed=False, reason=f"the guardian failed: {error.cause}")
-        except (ray.exceptions.RayError, ProbewiseError) as error:
-            post.end(hangs=True)
-            return Verdict(
-                allowed=False, reason=f"the guardian did not answer ({type(error).__name__})"
-            )

@@ -117,7 +117,7 @@ class Crew:
         self.classes: dict[str, type[Worker]] = {
             name: worker_type(spec.type, f"worker {name!r}") for name, spec in workers.items()
         }
-        self.guardian_class = worker_type(guardian.type, "guardian")
+        watch = worker_type(guardian.type, "guardian")
         self.offers: dict[str, tuple[Offer, ...]] = {}
         self._able: dict[str, list[str]] = {}
         self._allowed: dict[str, tuple[Action, Commitment, bool]] = {}
@@ -125,8 +125,9 @@ class Crew:
         for name, found in self.classes.items():
             if found.kind is Kind.GUARDIAN:
                 raise _misplaced(f"worker {name!r}", workers[name], "a worker that performs steps")
-        if not issubclass(self.guardian_class, Guardian):
+        if not issubclass(watch, Guardian):
             raise _misplaced("guardian", guardian, "a subclass of probewise.agents.Guardian")
+        self.guardian_class: type[Guardian] = watch
 
     def take_offers(self, worker: str, offers: object) -> None:
         """Note what a started worker offers.

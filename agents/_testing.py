@@ -23,6 +23,7 @@ from ..workflow import (
     Array,
     ArrayRef,
     Axis,
+    Commitment,
     Estimate,
     Failure,
     Fate,
@@ -30,10 +31,13 @@ from ..workflow import (
     Kind,
     Offer,
     Outcome,
+    Step,
     StoreError,
+    Verdict,
     Worker,
     WorkerError,
 )
+from ._guardian import Guardian, LimitsGuardian
 
 
 @final
@@ -172,6 +176,17 @@ class NotebookEcho(Worker):
 def _end_if(dies: bool) -> None:
     if dies:
         os.kill(os.getpid(), signal.SIGKILL)
+
+
+@final
+class SeparateGuardian(Guardian):
+    """The limits, in a process of its own."""
+
+    def __init__(self, **limits: Any) -> None:
+        self._limits = LimitsGuardian(**limits)
+
+    def review(self, action: Action, step: Step, commitment: Commitment, twin: bool) -> Verdict:
+        return self._limits.review(action, step, commitment, twin)
 
 
 @final

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import final
 
-from probewise.planner import Planner
+from probewise.planner import NetworkPlanner, NetworkSettings, Planner
 from probewise.workflow import Action, Budget, Design
 
 from ._problem import Problem, Query, workflow_of
@@ -17,21 +17,30 @@ class PlannerPlayer:
 
     ``policy`` is one of the planner's own: ``planner``, or ``single-source`` for the same belief
     and values on the goal's own measurement alone. With ``settable`` it may ask for a step at
-    values of its parents that nobody has made.
+    values of its parents that nobody has made. ``settings`` are for ablations: the planner of
+    networks with a part of it left out.
     """
 
     def __init__(
-        self, problem: Problem, seed: int, *, policy: str = "planner", settable: bool = False
+        self,
+        problem: Problem,
+        seed: int,
+        *,
+        policy: str = "planner",
+        settable: bool = False,
+        settings: NetworkSettings | None = None,
     ) -> None:
         self.problem = problem
         self.stopped = ""
         self._action: Action | None = None
+        workflow = workflow_of(problem, settable=settable)
+        own = settings and NetworkPlanner(workflow, problem.goal, settings=settings)
         self._planner = Planner(
-            workflow_of(problem, settable=settable),
+            workflow,
             problem.goal,
             Budget(credits=problem.budget),
             seed=seed,
-            policy=policy,
+            policy=own or policy,
         )
 
     def learn(self, query: Query, values: Mapping[str, float]) -> None:

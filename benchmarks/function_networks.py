@@ -5,6 +5,8 @@ from __future__ import annotations
 import sys
 from functools import partial
 
+from probewise.planner import NetworkSettings
+
 from ._ask import PlannerPlayer
 from ._baselines import LogEI, RandomPlayer, Screen
 from ._command import main
@@ -24,6 +26,9 @@ SUITE = Suite(
     policies={
         "planner": PlannerPlayer,
         "planner-settable": partial(PlannerPlayer, settable=True),
+        "gain-alone": partial(PlannerPlayer, settings=NetworkSettings(estimates="gain")),
+        "chain-alone": partial(PlannerPlayer, settings=NetworkSettings(estimates="chain")),
+        "no-doubt": partial(PlannerPlayer, settings=NetworkSettings(doubt=False)),
         "random": RandomPlayer,
         "log-ei": LogEI,
         "screen": Screen,

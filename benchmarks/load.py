@@ -27,6 +27,7 @@ from benchmarks._load_crew import STEP, Stub
 from probewise.agents import Finding, Health, InlineRuntime, MemoryStore, RayRuntime, Runtime
 from probewise.campaign import Campaign, CampaignSpec, Journal
 from probewise.campaign._loop import Loop
+from probewise.campaign._pauses import without_pauses
 from probewise.campaign._run_folder import RunFolder
 from probewise.campaign._store import Hdf5Store
 from probewise.campaign._tracking import MlflowSink
@@ -157,6 +158,7 @@ def run_live(args: argparse.Namespace, folder: Path) -> dict[str, Any]:
         offers = runtime.start()
         state = spec.initial_state({"act": tuple(offers)})
         loop = Loop(state, Stub(args.actions), runtime, RealClock(), journal.append, spec)
+        stack.enter_context(without_pauses())
         began, cpu = time.monotonic(), time.thread_time()
         first = Started(spec=spec.model_dump(mode="json"), version="load")
         journal.append(first)

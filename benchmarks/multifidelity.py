@@ -8,6 +8,7 @@ from functools import partial
 from ._ask import PlannerPlayer
 from ._baselines import LogEI, RandomPlayer, Screen
 from ._command import main
+from ._peers_ask_tell import installed
 from ._peers_fidelity import (
     FidelityPlayer,
     expected_improvement_per_cost,
@@ -44,7 +45,8 @@ SUITE = Suite(
         "qmfmes": partial(FidelityPlayer, choose=max_value_entropy),
         "gibbon": partial(FidelityPlayer, choose=gibbon),
         "qmfkg": partial(FidelityPlayer, choose=knowledge_gradient),
-    },
+    }
+    | installed(),
 )
 
 if __name__ == "__main__":

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from itertools import takewhile
 
+from ..agents import SILENT_S, Health
 from ..workflow import Alerted, Asked, Awaiting, Event, Observed, Secured, State
 
 _FAILURES = 3
 _SHARE = 0.9
+_AILING = {
+    "silent": f"is idle and has not answered for {SILENT_S:g} s: it hangs, or its machine is away",
+    "dead": "is idle and its process is gone; its next action starts another",
+}
 
 
 def alerts_after(state: State, event: Event) -> list[Alerted]:
@@ -18,6 +23,23 @@ def alerts_after(state: State, event: Event) -> list[Alerted]:
         for about, message in _alerts(state, event)
         if about not in state.alerts
     ]
+
+
+def alerts_of(state: State, health: Mapping[str, Health]) -> list[Alerted]:
+    """Alerts about idle workers that do not answer, or whose process is gone; each once."""
+    return [
+        Alerted(hour=state.now_h, about=about, message=message)
+        for about, message in _ailing(health)
+        if about not in state.alerts
+    ]
+
+
+def _ailing(health: Mapping[str, Health]) -> Iterator[tuple[str, str]]:
+    for worker, found in health.items():
+        if found.busy or found.condition not in _AILING:
+            continue
+        last = found.last_answer or "never"
+        yield f"{found.condition}/{worker}/{last}", f"{worker} {_AILING[found.condition]}"
 
 
 def _alerts(state: State, event: Event) -> Iterator[tuple[str, str]]:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import gc
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any, Literal, final
 
@@ -40,13 +39,17 @@ from ..workflow import (
     VirtualClock,
 )
 from ._alerts import alerts_after
+from ._decider import Watch
 from ._inbox import FolderInbox, MemoryInbox, new_message
 from ._journal import Journal
 from ._judge import judged
 from ._live_autonomy import with_live_autonomy
 from ._load_spec import load_spec
-from ._loop import Loop, Watch, Write, offers_by_capability
+from ._loop import Loop
+from ._offers import offers_by_capability
+from ._pauses import without_pauses, without_waste
 from ._play import play_on_ray
+from ._recorder import Write
 from ._run_folder import JOURNAL, LEDGERS, RunFolder, write_atomically
 from ._spec import CampaignSpec, spec_from_dict
 from ._store import Hdf5Store
@@ -192,6 +195,8 @@ class Campaign:
                 RunFolder.check_new(self._out)
                 runtime.start()  # before the folder is made: what cannot start leaves nothing
             write = self._open(stack)
+            if self._runtime_name == "ray":
+                stack.enter_context(without_pauses())
             for event in self._live(runtime, write):
                 if self._sink is not None:
                     self._sink.feed(event)
@@ -223,14 +228,7 @@ class Campaign:
             self.watch,
             self._make_policy,
         )
-        yield from self._alerted(self._loop_events(loop, before), write)
-
-    def _loop_events(self, loop: Loop, before: Event | None) -> Iterator[Event]:
-        if self.state.aborting is None:
-            if before is not None:
-                yield from loop.assess_after(before)
-            yield from loop.reconciler.after_a_crash()
-        yield from loop.events()
+        yield from self._alerted(chain(loop.take_up(before), loop.events()), write)
 
     def _alerted(self, events: Iterator[Event], write: Write) -> Iterator[Event]:
         """The same, each followed by what people should know of it."""
@@ -261,15 +259,10 @@ class Campaign:
     def _fold(self, events: Iterable[Event]) -> None:
         """The state after all events so far. All of it lives on: no search for what does not."""
         state, last = self.spec.initial_state(), None
-        collecting = gc.isenabled()
-        gc.disable()
-        try:
+        with without_waste():
             for event in events:
                 state.apply(event)
                 last = last if isinstance(event, Resumed | Alerted) else event
-        finally:
-            if collecting:
-                gc.enable()
         if last is not None:
             self.state, self._last = state, last
 

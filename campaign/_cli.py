@@ -19,7 +19,9 @@ from ._cli_agents import agents_app
 from ._cli_cluster import print_cluster
 from ._cli_control import register
 from ._cli_errors import complaining
+from ._cli_export import export
 from ._cli_instrument import instrument_app
+from ._cli_twin import twin_app
 from ._compare import Comparison, compare, comparison_table, write_records
 from ._explain import explain
 from ._finish import finish, rewrite_report
@@ -45,8 +47,10 @@ app = typer.Typer(
     pretty_exceptions_show_locals=False,
 )
 app.add_typer(agents_app)
+app.add_typer(twin_app)
 app.add_typer(instrument_app)
 app.command("cluster")(print_cluster)
+app.command("export")(export)
 
 
 class RuntimeChoice(StrEnum):

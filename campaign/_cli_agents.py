@@ -82,7 +82,7 @@ def _nature(worker: type[Worker]) -> str:
 def _capabilities(registered: RegisteredWorker) -> str:
     """What a worker offers that can be made without a configuration and without a device."""
     found = registered.load()
-    if not found.replayable:
+    if not (found.replayable or found.twin):
         return "depends on the device"
     try:
         worker = found()

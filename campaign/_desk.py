@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import final
 
-from ..agents import Runtime
+from ..agents import Health, Runtime
 from ..workflow import (
     Abort,
     Alerted,
@@ -23,7 +23,6 @@ from ..workflow import (
     Clock,
     Commanded,
     Continue,
-    Decision,
     Deny,
     Event,
     Fate,
@@ -37,6 +36,7 @@ from ..workflow import (
     Step,
     Stop,
 )
+from ._alerts import alerts_of
 from ._change import resolve_change
 from ._inbox import Inbox
 from ._spec import CampaignSpec
@@ -90,14 +90,19 @@ class Desk:
             yield from self._obey(message)
         for waiting in [w for w in self._state.awaiting.values() if _overdue(w)]:
             yield from self._expire(waiting)
-        self.beat()
+        alerts = alerts_of(self._state, self.beat())
+        if alerts:
+            yield from self._record(*alerts)
         return before != (len(self._state.heard), len(self._state.awaiting))
 
-    def beat(self, now: bool = False) -> None:
-        """Tell how the campaign is, if that is due."""
-        if now or time.monotonic() - self._last_beat_s >= _BEAT_S:
-            self._last_beat_s = time.monotonic()
-            self._inbox.tell(status_of(self._spec, self._state, self._runtime.health()))
+    def beat(self, now: bool = False) -> Mapping[str, Health]:
+        """Tell how the campaign is, if that is due; how the workers are, if they were asked."""
+        if not now and time.monotonic() - self._last_beat_s < _BEAT_S:
+            return {}
+        self._last_beat_s = time.monotonic()
+        health = self._runtime.health()
+        self._inbox.tell(status_of(self._spec, self._state, health))
+        return health
 
     # -- orders -----------------------------------------------------------------------------------
 
@@ -228,27 +233,6 @@ class Desk:
 
 class _NotNow(Exception):
     """An order that cannot be obeyed as things are; the text says why."""
-
-
-def forced_decision(state: State) -> Decision | None:
-    """What is decided without asking the policy, because people said so; None if nothing is.
-
-    A stop; and the end of sessions that another policy, or another goal, was granted.
-    """
-    ended = state.aborting or state.stopping
-    if ended is not None:
-        return Decision(number=state.decisions, kind="stop", reason=ended)
-    for name, session in state.open_sessions().items():
-        busy = any(i.action.session == name for i in state.running.values())
-        if session.epoch != state.epoch and not busy:
-            return Decision(
-                number=state.decisions,
-                kind="close",
-                tier="session",
-                session=name,
-                reason="policy or goal was changed",
-            )
-    return None
 
 
 def _overdue(waiting: Awaiting) -> bool:

@@ -11,7 +11,9 @@ from rich.text import Text
 
 from ..workflow import (
     Action,
+    Answered,
     Approve,
+    Asked,
     Awaiting,
     Commanded,
     Decided,
@@ -19,6 +21,7 @@ from ..workflow import (
     Deny,
     Estimate,
     Event,
+    Inquired,
     Issued,
     Observed,
     Order,
@@ -28,7 +31,7 @@ from ..workflow import (
     Workflow,
 )
 from ._command_table import command_table
-from ._wording import amount, decision_text, hours_text, pretty_unit, with_error
+from ._wording import FATES, amount, decision_text, hours_text, pretty_unit, with_error
 
 _SHOWN = 5
 
@@ -125,6 +128,7 @@ def _outcome(
             notes.append(Text(f"{action.step}: refused by {no.by}: {no.reason}"))
             continue
         notes += _people(action, events)
+        notes += _fate(action, events)
         result = observed.get(action.id)
         if result is None:
             notes.append(
@@ -160,6 +164,25 @@ def _people(action: Action, events: list[Event]) -> list[RenderableType]:
                 return said
             case Refused() if event.action_id == action.id:
                 return said
+            case _:
+                pass
+    return said
+
+
+def _fate(action: Action, events: list[Event]) -> list[RenderableType]:
+    """After a crash: who was asked what became of it, and what was said."""
+    said: list[RenderableType] = []
+    for event in events:
+        match event:
+            case Inquired() if event.action_id == action.id:
+                fate = FATES[event.fate]
+                said.append(Text(f"{action.step}: {fate}, says {event.by}; {event.note}"))
+            case Asked() if event.action_id == action.id:
+                until = hours_text(event.until_h)
+                said.append(Text(f"asked until {until}: {event.question}", style="yellow"))
+            case Answered() if event.action_id == action.id:
+                note = f" ({event.note})" * bool(event.note)
+                said.append(Text(f"answered by {event.by}: {FATES[event.fate]}{note}"))
             case _:
                 pass
     return said

@@ -48,6 +48,7 @@ class _Snapshot:
     bars: tuple[tuple[str, float, float | None, str], ...] = ()
     agents: tuple[_Agent, ...] = ()
     sessions: tuple[str, ...] = ()
+    questions: tuple[str, ...] = ()
     best: str = "nothing yet"
     last: str = ""
     reason: str = ""
@@ -141,6 +142,7 @@ def _snapshot(state: State, decision: Decision | None) -> _Snapshot:
         bars=_bars(state),
         agents=_agents(state),
         sessions=_sessions(state),
+        questions=_questions(state),
         best=best,
         last="" if decision is None else f"#{decision.number} {decision_text(decision)}",
         reason="" if decision is None else decision.reason,
@@ -174,10 +176,12 @@ def _agents(state: State) -> tuple[_Agent, ...]:
         level = int(state.workflow.step(item.action.step).level)
         busy.setdefault(item.worker, set()).add(level)
         waits = item.action.id in state.awaiting
+        asked = item.action.id in state.questions
+        why = ": waits for approval" if waits else ": nobody knows whether it was done"
         doing = _Agent(
             level,
             item.worker,
-            f"{item.action.step}: waits for approval" if waits else item.action.step,
+            item.action.step + why * (waits or asked),
             item.action.target.label,
             item.hour,
         )
@@ -202,6 +206,14 @@ def _sessions(state: State) -> tuple[str, ...]:
     )
 
 
+def _questions(state: State) -> tuple[str, ...]:
+    return tuple(
+        f"{action}: {asked.question} (until {hours_text(asked.until_h)};"
+        f" probewise answer RUN {action} done|done_without_result|not_done|unknown)"
+        for action, asked in state.questions.items()
+    )
+
+
 def draw(shown: _Snapshot, title: str) -> RenderableType:
     """A snapshot as a panel."""
     facts = Table.grid(padding=(0, 1))
@@ -210,6 +222,8 @@ def draw(shown: _Snapshot, title: str) -> RenderableType:
     facts.add_row("Best", Text(shown.best, style="bold green"))
     for number, session in enumerate(shown.sessions):
         facts.add_row("" if number else "Sessions", Text(session))
+    for number, question in enumerate(shown.questions):
+        facts.add_row("" if number else "Asked", Text(question, style="bold yellow"))
     facts.add_row("Last", Text(shown.last, style="cyan"))
     facts.add_row("Because", Text(shown.reason))
     if shown.stopped:

@@ -8,7 +8,8 @@ from typing import final
 
 from ..planner import make_policy
 from ..workflow import Decided, Decision, Event, Goal, Policy, ProbewiseError, State
-from ._loop import STOPS, decided_without_policy, without_excess_grant
+from ._decider import decided_without_policy, without_excess_grant
+from ._loop import STOPS
 from ._spec import CampaignSpec
 
 

@@ -16,6 +16,7 @@ from ._wording import amount, design_text, goal_text, hours_text, with_error
 
 _GOAL: TypeAdapter[Goal] = TypeAdapter(Goal)
 _SILENT_S = 30.0
+_STYLES = {"silent": "bold yellow", "dead": "bold red"}
 
 
 def status_view(status: Mapping[str, Any]) -> RenderableType:
@@ -105,12 +106,13 @@ def _at_work(status: Mapping[str, Any]) -> Table:
 
 
 def _agents(status: Mapping[str, Any]) -> Table:
-    table = _table("Agents", "agent", "lives", "busy", "waiting", "process", "last answer")
+    table = _table("Agents", "agent", "condition", "busy", "waiting", "process", "last answer")
     for name, health in status["agents"].items():
+        condition = str(health["condition"])
         age = _age(health["last_answer"])
         table.add_row(
             name,
-            Text("yes") if health["alive"] else Text("NO", style="bold red"),
+            Text(condition, style=_STYLES.get(condition, "")),
             str(health["busy"]),
             str(health["waiting"]),
             str(health["pid"] or "-"),

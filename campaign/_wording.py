@@ -9,6 +9,7 @@ from ..workflow import (
     Decision,
     Design,
     Estimate,
+    Fate,
     Goal,
     Level,
     Limit,
@@ -25,6 +26,14 @@ LEVEL_TITLES: dict[int, str] = {
     Level.ANALYSIS: "analysis",
 }
 """The five levels, highest first."""
+
+FATES = {
+    Fate.DONE: "it was done",
+    Fate.DONE_WITHOUT_RESULT: "it was done, without a result",
+    Fate.NOT_DONE: "it was not done",
+    Fate.UNKNOWN: "nobody knows whether it was done",
+}
+"""What became of an action, in words."""
 
 
 @cache

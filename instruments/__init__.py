@@ -10,8 +10,10 @@ from ._iv_cube import IvCube, load_iv_cube
 from ._iv_replay import IvReplay
 from ._iv_truth import IvCubeTruth
 from ._limits import Forbidden, Limits, default_limits, limits_from
+from ._live_workers import ArrayServerScope, OphydInstrument, TangoScope
 from ._microscope import Microscope
 from ._permit import Permit
+from ._playback_workers import SpmReplay, StemReplay
 from ._procedures import (
     Geometry,
     Procedure,
@@ -22,18 +24,23 @@ from ._procedures import (
     parameters_of,
     stem_procedures,
 )
+from ._recording import Recording
+from ._recording_files import load_recording
 from ._run import DryRun, Foreseen, Run
+from ._serving import serve_array_server, serve_tango
 from ._spm_procedures import spm_procedures
 from ._spm_twin import SpmTwinDriver
 from ._spm_workers import PfmTwin, SpmTwin
 from ._stem_twin import StemTwinDriver
 from ._stem_worker import StemTwin
+from ._usim_worker import UsimScopeTwin
 from ._watchdogs import Alarm, Watchdogs
 
 __all__ = [
     "DETECTORS",
     "Alarm",
     "Angel",
+    "ArrayServerScope",
     "Attend",
     "CapacitorTwin",
     "Console",
@@ -49,14 +56,20 @@ __all__ = [
     "Judgement",
     "Limits",
     "Microscope",
+    "OphydInstrument",
     "Permit",
     "PfmTwin",
     "Procedure",
+    "Recording",
     "Run",
+    "SpmReplay",
     "SpmTwin",
     "SpmTwinDriver",
+    "StemReplay",
     "StemTwin",
     "StemTwinDriver",
+    "TangoScope",
+    "UsimScopeTwin",
     "Watch",
     "Watchdogs",
     "arrival",
@@ -69,7 +82,10 @@ __all__ = [
     "limits_from",
     "load_iv_cube",
     "load_of",
+    "load_recording",
     "parameters_of",
+    "serve_array_server",
+    "serve_tango",
     "spm_procedures",
     "stem_procedures",
 ]

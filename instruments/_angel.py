@@ -10,6 +10,7 @@ from weakref import WeakKeyDictionary
 
 from ..workflow import (
     COMMANDS,
+    Adjust,
     Blank,
     Command,
     Detect,
@@ -90,7 +91,13 @@ class Angel:
     def __delattr__(self, name: str) -> None:
         raise _no(f"an angel without {name!r}", "an angel as it was made")
 
-    def judge(self, command: Command, state: InstrumentState, driver: Driver) -> Judgement:
+    def judge(
+        self,
+        command: Command,
+        state: InstrumentState,
+        driver: Driver,
+        book: DoseBook | None = None,
+    ) -> Judgement:
         """What is to be said of a command in a state. Nothing is booked, and no permit given.
 
         Parameters
@@ -101,6 +108,8 @@ class Angel:
             Of the instrument; in a dry run the one that is expected.
         driver
             Whose command it would be.
+        book
+            Doses given before; by default those that were really given.
         """
         forecast = Forecast()
         foreign = list(self._foreign(command, state, driver))
@@ -114,7 +123,7 @@ class Angel:
         if not objections:
             objections += broken_interlocks(command, state)
             objections += broken_limits(command, state, forecast, self.limits)
-            objections += self._doses(command, state, forecast)
+            objections += self._doses(command, state, forecast, book or self._book)
         if objections and not _makes_safe(command, state):
             return Judgement("refused", "; ".join(objections), forecast)
         doubts = list(needs_a_person(command, self.limits))
@@ -191,6 +200,11 @@ class Angel:
                 return unknown
             raise
 
+    def doses(self) -> DoseBook:
+        """A copy of the dose book, to rehearse with."""
+        with self._lock:
+            return self._book.copy()
+
     def settle(self, permit: Permit, electrons: float) -> None:
         """Book what really fell onto the specimen under a permit."""
         with self._lock:
@@ -204,6 +218,9 @@ class Angel:
             yield f"{command!r:.80} is no command of the instruction set"
         elif command.verb not in driver.verbs and not isinstance(command, Detect):
             yield f"the driver has no {command.verb!r}; it has {sorted(driver.verbs)}"
+        elif isinstance(command, Adjust) and command.what not in (driver.tunings or {command.what}):
+            tunings = sorted(driver.tunings or ())
+            yield f"the driver cannot tune {command.what!r}; it tunes {tunings}"
         elif self.limits.verbs is not None and command.verb not in self.limits.verbs:
             yield f"{command.verb!r} is not among the allowed {sorted(self.limits.verbs)}"
         if (driver.technique, driver.twin) != (self.technique, self.twin):
@@ -211,15 +228,17 @@ class Angel:
         if state.technique != self.technique:
             yield f"the instrument says that it is a {state.technique}"
 
-    def _doses(self, command: Command, state: InstrumentState, forecast: Forecast) -> Iterator[str]:
+    def _doses(
+        self, command: Command, state: InstrumentState, forecast: Forecast, book: DoseBook
+    ) -> Iterator[str]:
         put = exposures(command, state)
-        peak = max(self._book.peak_after(state, put), forecast.local_dose_e_per_A2)
+        peak = max(book.peak_after(state, put), forecast.local_dose_e_per_A2)
         if peak > self.limits.max_local_dose_e_per_A2:
             yield (
                 f"a place would have got {peak:.3g} e/A2; the limit is"
                 f" {self.limits.max_local_dose_e_per_A2:.3g}"
             )
-        total = self._book.electrons(state) + forecast.electrons
+        total = book.electrons(state) + forecast.electrons
         if total > self.limits.max_electrons:
             yield (
                 f"the specimen would have got {total:.3g} electrons; the limit is"

@@ -118,7 +118,7 @@ def _beam(voltage_kV: float, current_pA: float, limits: Limits) -> Iterator[str]
 
 
 def _frame(command: Command, forecast: Forecast, limits: Limits) -> Iterator[str]:
-    if isinstance(command, Overview | Scan):
+    if isinstance(command, Overview | Scan | Adjust | Path | MoveStage):
         yield from _most("frame time", forecast.seconds, limits.max_frame_s, "s")
 
 

@@ -22,7 +22,6 @@ from ..workflow import (
     ProbewiseError,
     Reading,
     Retract,
-    assembled,
 )
 from ._angel import Angel, Judgement
 from ._detect import detect
@@ -123,7 +122,7 @@ class Conductor:
         reading = intake.reading(cut=bool(stopped))
         if failure is None and not stopped:
             alarm = self._watchdogs.after(line.command, reading, state)
-            if alarm is not None and not (alarm.reaction == "pause" and attend(alarm)):
+            if alarm is not None and not _goes_on(alarm, attend):
                 failure = alarm.failure
         electrons = _fallen(intake, said.forecast.electrons, failure)
         self._angel.settle(permit, electrons)
@@ -133,9 +132,12 @@ class Conductor:
         elif stopped:
             outcome = "stopped"
         reason = failure.message if failure is not None else stopped
+        share = electrons / said.forecast.electrons if said.forecast.electrons else 0.0
         entry = line.entry(
-            line.verdict, outcome, reason, intake, electrons, state, gave=tuple(reading.arrays)
-        )
+            line.verdict, outcome, reason, intake, electrons, state,
+            local_dose_e_per_A2=share * said.forecast.local_dose_e_per_A2,
+            gave=tuple(reading.arrays),
+        )  # fmt: skip
         return entry, reading, failure
 
     def _stream(
@@ -155,7 +157,7 @@ class Conductor:
                 intake.take(chunk, now - before)
                 before = now
                 alarm = self._watchdogs.look(chunk, said.forecast.electrons)
-                if alarm is not None and not (alarm.reaction == "pause" and attend(alarm)):
+                if alarm is not None and not _goes_on(alarm, attend):
                     self._halt(stream)
                     return alarm.failure, ""
                 reason = _seen_by(watch, line.command, chunk)
@@ -169,9 +171,8 @@ class Conductor:
         except Exception as error:
             self._halt(stream)
             return failure_of(error), ""
-        lacking = [f for f in intake.frames if not assembled(intake.frames[f], intake.parts[f])[1]]
-        if lacking:
-            message = f"{', '.join(lacking)} did not come whole"
+        if intake.lacking:
+            message = f"{', '.join(intake.lacking)} did not come whole"
             return Failure(kind="bad_data", message=message, remedy="take it again"), ""
         return None, ""
 
@@ -187,6 +188,15 @@ def _seen_by(watch: Any, command: Command, chunk: Chunk) -> str | None:
     except Exception as error:
         _log.exception("watching %s", command.verb)
         return f"whoever watches broke: {type(error).__name__}: {error}"
+
+
+def _goes_on(alarm: Alarm, attend: Callable[[Alarm], bool]) -> bool:
+    """Whether whoever attends lets a paused program go on; one that breaks does not."""
+    try:
+        return alarm.reaction == "pause" and bool(attend(alarm))
+    except Exception:
+        _log.exception("attending %s", alarm.watchdog)
+        return False
 
 
 def _fallen(intake: Intake, booked: float, failure: Failure | None) -> float:

@@ -290,7 +290,11 @@ def session(driver: Driver, sample: str, load: dict[str, Any]) -> Iterator[AnyCo
     middle = [0.5 * size, 0.5 * size]
     tunings = ("focus", "aberrations") if driver.technique == "stem" else ("resonance", "dart")
     rest: Sequence[dict[str, Any]] = (
-        *({"verb": "tune", "what": what, "span_nm": 40.0, "steps": 6} for what in tunings),
+        *(
+            {"verb": "tune", "what": what, "span_nm": 40.0, "steps": 6}
+            for what in tunings
+            if driver.tunings is None or what in driver.tunings
+        ),
         {"verb": "set_focus", "defocus_nm": state.defocus_nm + 10.0},
         {"verb": "set_focus", "defocus_nm": state.defocus_nm},
         {"verb": "set_beam", "current_pA": state.current_pA or 1.0},

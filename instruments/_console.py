@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections import deque
 from collections.abc import Callable, Mapping
@@ -21,10 +22,11 @@ from ..workflow import (
     Program,
     Retract,
     Where,
+    exposures,
 )
 from ._angel import Angel, meet
 from ._conduct import Conductor
-from ._driver import Driver, DriverFault
+from ._driver import Driver
 from ._run import DryRun, Foreseen, Run
 from ._watchdogs import Alarm, Watchdogs
 
@@ -35,6 +37,7 @@ Attend = Callable[[Alarm], bool]
 """Is asked when a watchdog wants a pause: True goes on, False stops."""
 
 _LOG = 10_000
+_logger = logging.getLogger(__name__)
 
 
 def _stop(alarm: Alarm) -> bool:
@@ -100,7 +103,7 @@ class Console:
         """What a program would do, cost, and be refused; nothing is done and no dose is booked.
 
         Places that are yet to be detected are taken to be as many as asked for, on a regular grid.
-        Doses of earlier commands of the program do not yet count against the limits of later ones.
+        Doses add up as they would, from those that were given before.
 
         Parameters
         ----------
@@ -112,15 +115,16 @@ class Console:
         state = state or self.state()
         found: dict[str, tuple[Point, ...]] = {}
         steps: list[Foreseen] = []
-        total = Forecast()
+        total, book = Forecast(), self._angel.doses()
         for command in program.commands:
             if isinstance(command, Detect):
                 found[command.name] = _spread(command.count, state.field_of_view_nm)
             resolved = _resolved(command, found)
-            said = self._angel.judge(resolved, state, self._driver)
+            said = self._angel.judge(resolved, state, self._driver, book)
             steps.append(Foreseen(command.sentence(), said.verdict, said.reason, said.forecast))
             if said.verdict != "refused":
                 total = total.plus(said.forecast)
+                book.charge(state, exposures(resolved, state))
                 state = self._driver.after(resolved, state)
         return DryRun(program, tuple(steps), total, self._angel.limits.digest)
 
@@ -182,8 +186,9 @@ class Console:
         """Let go of the instrument. May be called twice."""
         self._driver.close()
 
-    def _make_safe(self, who: str) -> Entry:
-        entry = self._conductor.command(self._safe_command(), who, 0, "", None, _stop)[0]
+    def _make_safe(self, who: str, number: int = 0, start_s: float = 0.0) -> Entry:
+        command = self._safe_command()
+        entry = self._conductor.command(command, who, number, "", None, _stop, start_s)[0]
         self._log.append(entry)
         return entry
 
@@ -211,10 +216,12 @@ class _Performance:
         failure = self._result.get("failure")
         begun = any(e.outcome != "refused" for e in self._entries)
         if failure is not None and begun:
-            self._entries.append(self._console._make_safe(f"{self._who}, after a failure"))
+            who, number = f"{self._who}, after a failure", len(self._entries)
+            self._entries.append(self._console._make_safe(who, number, self._spent.seconds))
         try:
             state = self._console.state()
-        except DriverFault:
+        except Exception:
+            _logger.exception("state after program %r", program.name)
             state = None
         return Run(program, tuple(self._entries), spent=self._spent, state=state, **self._result)
 
@@ -239,6 +246,7 @@ class _Performance:
                 Forecast(
                     seconds=entry.duration_s,
                     electrons=entry.electrons,
+                    local_dose_e_per_A2=entry.local_dose_e_per_A2,
                     dose_e_per_A2=entry.dose_e_per_A2,
                 )
             )

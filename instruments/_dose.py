@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from dataclasses import dataclass, field
 from typing import final
 
@@ -55,6 +56,10 @@ class DoseBook:
 
     def __init__(self) -> None:
         self._specimens: dict[Specimen, _Exposures] = {}
+
+    def copy(self) -> DoseBook:
+        """A book with the same content, to try things in."""
+        return copy.deepcopy(self)
 
     def electrons(self, state: InstrumentState) -> float:
         """All electrons that the loaded specimen has got."""

@@ -70,6 +70,8 @@ class Driver(ABC, metaclass=_Sealed):
         Whether it simulates an instrument. Twins keep a clock of their own.
     verbs
         Verbs of the commands that it can do; others never reach it.
+    tunings
+        What it can ``tune``; None for all that its technique has.
 
     Subclasses implement :meth:`state` and :meth:`_do`. They cannot override :meth:`execute`, and
     ``_do`` runs under a permit only, whoever calls it.
@@ -78,6 +80,7 @@ class Driver(ABC, metaclass=_Sealed):
     technique: ClassVar[Technique]
     twin: ClassVar[bool]
     verbs: ClassVar[frozenset[str]]
+    tunings: ClassVar[frozenset[str] | None] = None
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 
 import numpy as np
 
-from ..workflow import Array, Axis, Chunk, Frame, Reading, assembled
+from ..workflow import Array, Axis, Chunk, Frame, Reading, assembled, is_whole
 from ._driver import DriverFault
 
 
@@ -26,8 +27,11 @@ class Intake:
         Raises
         ------
         DriverFault
-            If it does not fit its frame.
+            If it does not fit its frame, or its time or electrons are none.
         """
+        for name, value in (("seconds", chunk.seconds or 0.0), ("electrons", chunk.electrons)):
+            if not 0.0 <= value < math.inf:
+                raise DriverFault("bad_data", f"a part with {name}={value!r}", "mend the driver")
         self.seconds += elapsed_s if chunk.seconds is None else chunk.seconds
         self.electrons += chunk.electrons
         self.signals.update(chunk.signals)
@@ -39,21 +43,20 @@ class Intake:
         self.frames.setdefault(chunk.frame.name, chunk.frame)
         self.parts.setdefault(chunk.frame.name, []).append(chunk)
 
+    @property
+    def lacking(self) -> list[str]:
+        """Frames of which not everything has come."""
+        return [n for n, f in self.frames.items() if not is_whole(f, self.parts[n])]
+
     def reading(self, cut: bool) -> Reading:
         """What came; with ``cut``, arrays end where their data do and hold no gaps."""
-        arrays: dict[str, Array] = {}
-        whole = True
-        for name, frame in self.frames.items():
-            array, complete = assembled(frame, self.parts[name])
-            whole = whole and complete
-            if cut and not complete:
-                shortened = _cut(array)
-                if shortened is None:
-                    continue
-                array = shortened
-            arrays[name] = array
+        lacking = self.lacking
+        arrays = {n: assembled(f, self.parts[n]) for n, f in self.frames.items()}
+        if cut:
+            short = {n: _cut(a) if n in lacking else a for n, a in arrays.items()}
+            arrays = {n: a for n, a in short.items() if a is not None}
         return Reading(
-            arrays, dict(self.frames), self.seconds, self.electrons, whole, dict(self.signals)
+            arrays, dict(self.frames), self.seconds, self.electrons, not lacking, self.signals
         )
 
 

@@ -15,6 +15,7 @@ from ..workflow import (
     Account,
     Array,
     Axis,
+    Failure,
     Fate,
     Job,
     Kind,
@@ -33,7 +34,7 @@ from ._procedures import Geometry, Procedure
 from ._refusal import refusal
 from ._run import Run
 
-_REMEMBERED = 64
+_REMEMBERED = 4
 
 
 class Microscope(Worker, ABC):
@@ -142,7 +143,7 @@ class Microscope(Worker, ABC):
 
     def outcome(self, job: Job, run: Run) -> Outcome:
         """What a run means for the step. Subclasses add values, prices and notes to it."""
-        failure, arrays = run.failure, {}
+        failure, arrays = _as_a_whole(run), {}
         if failure is None:
             try:
                 arrays = recorded(job, run, self.geometry.pixels)
@@ -183,6 +184,16 @@ class Microscope(Worker, ABC):
 
     def close(self) -> None:
         self._console.close()
+
+
+def _as_a_whole(run: Run) -> Failure | None:
+    """The failure of a run; one that measured before a command was refused did not do nothing."""
+    failure = run.failure
+    measured = any(entry.gave or entry.electrons for entry in run.entries)
+    if failure is None or failure.kind not in {"refused", "missing"} or not measured:
+        return failure
+    message = f"ended midway: {failure.message}"
+    return Failure(kind="instrument", message=message, remedy=failure.remedy)
 
 
 def recorded(job: Job, run: Run, columns: int) -> dict[str, Array]:

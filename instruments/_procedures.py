@@ -111,12 +111,15 @@ def load_of(job: Job) -> Load:
     Raises
     ------
     SpecError
-        If the target names no sample.
+        If the target names no sample, or none that can be loaded.
     """
     target = job.action.target
     if target.sample is None:
         raise SpecError("target", "no sample named", "a sample", "name the sample")
-    return Load(sample=target.sample, site=target.site or 0, design=target.design)
+    raw = {"sample": target.sample, "site": target.site or 0, "design": target.design}
+    load = command_from({"verb": "load", **raw}, "target")
+    assert isinstance(load, Load)
+    return load
 
 
 def arrival(job: Job, state: InstrumentState, size_nm: float) -> list[AnyCommand]:
@@ -173,15 +176,30 @@ def stem_procedures(geometry: Geometry) -> Mapping[str, Procedure]:
 def given_program(job: Job, state: InstrumentState) -> Program:
     """The program under ``program`` in the parameters of the step or the action.
 
+    The job's site is brought under the probe first, unless the program loads it itself.
+
     Raises
     ------
     SpecError
-        If there is none, or it is wrong.
+        If there is none, it is wrong, or it loads another sample than the job is about.
     """
     parameters = parameters_of(job)
-    if "program" not in parameters:
+    who = f"program of step {job.step.name!r}"
+    if set(parameters) != {"program"}:
         raise SpecError(
-            f"step {job.step.name!r}", f"parameters {sorted(parameters)}", "a program",
+            f"step {job.step.name!r}", f"parameters {sorted(parameters)}", "'program' alone",
             "put a list of commands under parameters.program",
         )  # fmt: skip
-    return program_from(parameters["program"], f"program of step {job.step.name!r}")
+    program = program_from(parameters["program"], who)
+    sample = job.action.target.sample
+    loads = [c for c in program.commands if isinstance(c, Load)]
+    others = {load.sample for load in loads} - {sample}
+    if sample is None or (loads and not others):
+        return program
+    if others:
+        raise SpecError(
+            who, f"it loads {sorted(others)} for an action on {sample!r}", f"{sample!r}",
+            "leave the loading to the worker, or correct the sample",
+        )  # fmt: skip
+    way = arrival(job, state, state.field_of_view_nm)
+    return program.model_copy(update={"commands": (*way, *program.commands)})

@@ -132,6 +132,9 @@ class Watchdogs:
         first = self._first.setdefault(key, array.data)
         if first is array.data:
             return None
+        if first.shape != array.data.shape:
+            self._first[key] = array.data
+            return None
         level, spread = float(np.mean(first)), float(np.std(first))
         rise = (float(np.mean(array.data)) - level) / max(abs(level), spread, 1e-300)
         if rise > self.limits.max_brightening:

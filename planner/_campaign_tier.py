@@ -156,12 +156,8 @@ class CampaignTier:
     def _affordable(self, state: State, option: Option) -> bool:
         """Whether the first action keeps the hard limits and the whole chain its expected price."""
         action = build_action(state, option.step, option.target)
-        limit = state.budget.hours
-        return (
-            state.affordable(state.commitment(action))
-            and option.price.credits <= state.free_credits - state.granted_credits
-            and (limit is None or state.now_h + option.price.hours <= limit)
-        )
+        whole = state.bears_price(option.price.credits, option.price.hours)
+        return bool(whole) and state.affordable(state.commitment(action))
 
     def _act(
         self,

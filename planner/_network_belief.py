@@ -58,6 +58,27 @@ def set_inputs(action: Action, workflow: Workflow) -> dict[str, float]:
     return {k: float(v) for k, v in action.parameters.items() if k in names}
 
 
+def with_scatter(x: Matrix, levels: Levels, y: Vector, noise: Vector) -> Vector:
+    """Noise variances (n,), raised where repeated measurements scatter more than they say.
+
+    What the repetitions of a level at the same inputs (n, d) scatter in excess, pooled, is added to
+    all of the level.
+    """
+    rows = np.column_stack([levels, x])
+    _, place, counts = np.unique(rows, axis=0, return_inverse=True, return_counts=True)
+    if (counts == 1).all():
+        return noise
+    place = place.reshape(-1)
+    excess = (y - (np.bincount(place, y) / counts)[place]) ** 2
+    raised = noise.copy()
+    for level in np.unique(levels):
+        own = (levels == level) & (counts[place] > 1)
+        degrees = own.sum() - len(np.unique(place[own]))
+        if degrees > 0:
+            raised[levels == level] += max(excess[own].sum() / degrees - noise[own].mean(), 0.0)
+    return raised
+
+
 def due_fit(n: int) -> int:
     """The number of data at the last scheduled fit: each up to 20, then every eighth more."""
     due = min(n, 20)
@@ -195,12 +216,29 @@ class NetworkBelief:
     def floor(self) -> float:
         """The smallest value seen of the goal: what a design counts that must not be taken."""
         goal = self.network.goal
-        if goal in self._tables:
-            y = np.array(self._tables[goal].y)
+        seen = self._goal_values
+        if goal in self._tables and len(seen) < 2:
             location, scale = self.scales[goal]
-            return float(y.min()) if len(y) > 1 else location - 2.0 * scale
-        seen = [v for v in self._formula_values(goal, self._designs) if np.isfinite(v)]
-        return float(min(seen, default=0.0))
+            return location - 2.0 * scale
+        return float(seen.min()) if len(seen) else 0.0
+
+    @cached_property
+    def height(self) -> float:
+        """How far the best value seen of the goal is above the middle of all.
+
+        Unlike their standard deviation it does not grow with how bad the worst ones are.
+        """
+        seen = self._goal_values
+        return float(seen.max() - np.median(seen)) if len(seen) else 0.0
+
+    @cached_property
+    def _goal_values(self) -> Vector:
+        """What was measured of the goal (n,), or follows from measurements where it is computed."""
+        goal = self.network.goal
+        if goal in self._tables:
+            return np.array(self._tables[goal].y)
+        values = self._formula_values(goal, self._designs)
+        return values[np.isfinite(values)]
 
     def _add_group(self, number: int, chain: tuple[str, ...], memory: Memory) -> None:
         order: list[tuple[int, int]] = []
@@ -227,7 +265,7 @@ class NetworkBelief:
         rank = np.array(sorted(range(len(order)), key=lambda i: order[i]))
         levels = np.array([level for _, level in order])[rank]
         inputs, values = np.concatenate(x)[rank], np.concatenate(y)[rank]
-        variances = np.concatenate(noise)[rank]
+        variances = with_scatter(inputs, levels, values, np.concatenate(noise)[rank])
         fit = self._fit(memory, number, inputs, levels, values, variances)
         self.fits.append(fit)
         earlier = memory.processes.get(number)
@@ -239,7 +277,7 @@ class NetworkBelief:
                 memory.processes[number] = (fit, process)
                 self.groups.append(process)
                 return
-        process = GroupProcess(fit.kernel, inputs, levels, values, variances, fit.roughness)
+        process = GroupProcess(fit.kernel, inputs, levels, values, variances, fit.nugget)
         memory.processes[number] = (fit, process)
         self.groups.append(process)
 
@@ -273,7 +311,7 @@ class NetworkBelief:
         levels, none = np.zeros(0, dtype=np.int64), np.zeros(0)
         fit = fit_group(x, levels, none, none, self._width(number, x), len(chain))
         self.fits.append(fit)
-        self.groups.append(GroupProcess(fit.kernel, x, levels, none, none, fit.roughness))
+        self.groups.append(GroupProcess(fit.kernel, x, levels, none, none, fit.nugget))
 
     def _width(self, number: int, x: Matrix) -> Vector:
         """Spans of a group's inputs (n, d): one for a control, what was seen for a parent."""

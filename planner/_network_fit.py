@@ -7,12 +7,13 @@ a fitted roughness instead of into ever shorter length scales.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import final
 
 import numpy as np
 from scipy.linalg import LinAlgError, cholesky, solve_triangular
 from scipy.optimize import minimize
+from scipy.spatial.distance import cdist
 
 from ._network_kernel import MEAN_VARIANCE, LevelKernel, Levels, Matrix, Vector, matern
 
@@ -21,6 +22,8 @@ _VARIANCE_SPREAD = 1.0
 _FACTOR_MEAN, _FACTOR_SPREAD = 0.8, 0.4
 _ROUGH_MEDIAN, _ROUGH_SPREAD = 1e-6, 2.5
 ROUGH_FLOOR = 1e-9
+_NUGGET = 1e-5
+"""A roughness below this is a numerical nugget: no new point could profit from it."""
 _DOUBT = 2.0
 """How many nats of posterior the doubted length scales may lose."""
 
@@ -28,13 +31,13 @@ _DOUBT = 2.0
 @final
 @dataclass(frozen=True)
 class Fit:
-    """A kernel with the roughness of each level, and how short its length scales may be.
+    """A kernel with a nugget for each level, and how short its length scales may be.
 
     ``doubt`` is the smallest common factor on the length scales that the data do not contradict.
     """
 
     kernel: LevelKernel
-    roughness: Vector
+    nugget: Vector
     doubt: float = 1.0
 
 
@@ -48,7 +51,7 @@ class _Posterior:
     """Negative log posterior of the hyperparameters and its slope.
 
     Parameters are logs of length scales (L, d), variances (L,), roughness (L,); then factors
-    (L-1,).
+    (L-1,). ``same`` (n, n) is one where two inputs are the same.
     """
 
     def __init__(
@@ -56,6 +59,7 @@ class _Posterior:
     ) -> None:
         self.x, self.levels, self.y, self.noise = x, levels, y, noise
         self.count, self.dim = count, x.shape[1]
+        self.same = (cdist(x, x, "sqeuclidean") == 0.0).astype(np.float64)
         self.center = self._center(widths)
         self.spread = np.concatenate(
             [
@@ -73,27 +77,35 @@ class _Posterior:
         rough = np.full(self.count, np.log(_ROUGH_MEDIAN))
         return np.concatenate([lengths, variances, rough, np.full(self.count - 1, _FACTOR_MEAN)])
 
-    def unpack(self, theta: Vector) -> tuple[LevelKernel, Vector]:
+    def kernel(self, theta: Vector) -> LevelKernel:
         n, d = self.count, self.dim
         lengths = np.exp(theta[: n * d]).reshape(n, d)
         variances = np.exp(theta[n * d : n * d + n])
-        rough = np.exp(theta[n * d + n : n * d + 2 * n]) + ROUGH_FLOOR
+        rough = np.exp(theta[n * d + n : n * d + 2 * n])
         factors = np.concatenate([[1.0], theta[n * d + 2 * n :]])
-        return LevelKernel(lengths, variances, factors), rough
+        return LevelKernel(lengths, variances, factors, rough)
+
+    def fit(self, theta: Vector, doubt: float) -> Fit:
+        """A roughness too small for a new point to profit from is a nugget."""
+        kernel = self.kernel(theta)
+        rough = kernel.roughness
+        small = rough < _NUGGET
+        nugget = np.where(small, rough, 0.0) + ROUGH_FLOOR
+        return Fit(replace(kernel, roughness=np.where(small, 0.0, rough)), nugget, doubt)
 
     def __call__(self, theta: Vector) -> tuple[float, Vector]:
-        kernel, rough = self.unpack(theta)
+        kernel = self.kernel(theta)
         n, d = self.count, self.dim
         size = len(self.y)
         parts = [matern(self.x, self.x, kernel.lengthscales[m]) for m in range(n)]
         shares = kernel.shares[self.levels]
         blocks = [
-            (kernel.variances[m] * parts[m][0] + MEAN_VARIANCE)
+            (kernel.variances[m] * parts[m][0] + MEAN_VARIANCE + kernel.roughness[m] * self.same)
             * (shares[:, m, None] * shares[None, :, m])
             for m in range(n)
         ]
         covariance = np.sum(blocks, axis=0)
-        covariance[np.diag_indices(size)] += self.noise + rough[self.levels]
+        covariance[np.diag_indices(size)] += self.noise + ROUGH_FLOOR
         try:
             lower = cholesky(covariance, lower=True, check_finite=False)
         except LinAlgError:
@@ -110,8 +122,7 @@ class _Posterior:
             square = 2.0 * (rows @ self.x**2 - np.einsum("ai,ab,bi->i", self.x, bend, self.x))
             slope[m * d : (m + 1) * d] = 0.5 * square / kernel.lengthscales[m] ** 2
             slope[n * d + m] = 0.5 * kernel.variances[m] * float(np.sum(outer * parts[m][0]))
-            own = self.levels == m
-            slope[n * d + n + m] = 0.5 * (rough[m] - ROUGH_FLOOR) * float(np.diag(gap)[own].sum())
+            slope[n * d + n + m] = 0.5 * kernel.roughness[m] * float(np.sum(outer * self.same))
         for m in range(1, n):
             slope[n * d + 2 * n + m - 1] = self._factor_slope(kernel, parts, gap, m)
         z = (theta - self.center) / self.spread
@@ -126,12 +137,12 @@ class _Posterior:
         up, down = kernel.factors.copy(), kernel.factors.copy()
         up[which] += step
         down[which] -= step
-        rise = LevelKernel(kernel.lengthscales, kernel.variances, up).shares
-        fall = LevelKernel(kernel.lengthscales, kernel.variances, down).shares
+        rise, fall = replace(kernel, factors=up).shares, replace(kernel, factors=down).shares
         for m in range(which):
             bent = (rise[self.levels, m] - fall[self.levels, m]) / (2.0 * step)
             share = kernel.shares[self.levels, m]
             block = kernel.variances[m] * parts[m][0] + MEAN_VARIANCE
+            block += kernel.roughness[m] * self.same
             total += float(bent @ (gap * block) @ share)
         return total
 
@@ -146,16 +157,17 @@ def fit_group(
     """
     posterior = _Posterior(x, levels, y, noise, widths, count)
     if len(y) < 3:
-        kernel, rough = posterior.unpack(posterior.center)
-        return Fit(kernel, rough, 0.5)
+        return posterior.fit(posterior.center, 0.5)
     n, d = count, x.shape[1]
     low = posterior.center - 4.0 * posterior.spread
     high = posterior.center + 4.0 * posterior.spread
     low[n * d + n : n * d + 2 * n] = np.log(ROUGH_FLOOR)
-    high[n * d + n : n * d + 2 * n] = np.log(0.5)
-    starts = [posterior.center.copy(), posterior.center.copy()]
+    high[n * d + n : n * d + 2 * n] = np.log(1.0)
+    starts = [posterior.center.copy() for _ in range(2 if count == 1 else 3)]
     starts[1][: n * d] += np.log(0.4)
     starts[1][n * d + n : n * d + 2 * n] = np.log(1e-3)
+    if count > 1:  # sources may tell of single candidates, of which no neighbour tells
+        starts[2][n * d + n : n * d + 2 * n] = np.log(0.3)
     found = [
         minimize(
             posterior,
@@ -168,8 +180,7 @@ def fit_group(
         for start in starts
     ]
     best = min(found, key=lambda f: float(f.fun))
-    kernel, rough = posterior.unpack(best.x)
-    return Fit(kernel, rough, _doubt(posterior, best.x, float(best.fun)))
+    return posterior.fit(best.x, _doubt(posterior, best.x, float(best.fun)))
 
 
 def _doubt(posterior: _Posterior, theta: Vector, value: float) -> float:

@@ -2,12 +2,14 @@
 
 The dearest source of a property is a factor times the next cheaper one plus a process of its own
 (Kennedy & O'Hagan 2000), so that level l of L levels is a sum of components 0..l. With one level it
-is a plain Matérn kernel with one length scale per input (Rasmussen & Williams 2006, eq. 4.17).
+is a plain Matérn kernel with one length scale per input (Rasmussen & Williams 2006, eq. 4.17). What
+no smooth function of the inputs explains is part of a component, too: a cheap source tells of the
+peculiarities of one candidate as well as of what it has in common with others.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import final
 
@@ -52,11 +54,14 @@ class LevelKernel:
         Shape (L,), variance of each component.
     factors
         Shape (L,), what a level keeps of the next cheaper one; the first is not used.
+    roughness
+        Shape (L,), variance of each component that belongs to one input alone.
     """
 
     lengthscales: Matrix
     variances: Vector
     factors: Vector
+    roughness: Vector
 
     @property
     def levels(self) -> int:
@@ -78,8 +83,11 @@ class LevelKernel:
             if not left.any() or not right.any():
                 continue
             value, _ = matern(x, z, self.lengthscales[m])
+            same = value >= 1.0 if self.roughness[m] > 0.0 else None
             value *= self.variances[m]
             value += MEAN_VARIANCE
+            if same is not None:
+                value[same] += self.roughness[m]
             if self.levels > 1:
                 value *= left[:, None] * right
             total += value
@@ -87,8 +95,13 @@ class LevelKernel:
 
     def prior_variance(self, level: int) -> float:
         """Variance of one value of a level."""
-        return float(np.sum(self.shares[level] ** 2 * (self.variances + MEAN_VARIANCE)))
+        return float(np.sum(self.paired(level, level)))
+
+    def paired(self, level: int, other: int) -> Vector:
+        """Covariance (L,) of two levels at the same input, by components."""
+        own = self.variances + MEAN_VARIANCE + self.roughness
+        return self.shares[level] * self.shares[other] * own
 
     def shorter(self, factor: float) -> LevelKernel:
         """The same kernel with all length scales times ``factor``."""
-        return LevelKernel(self.lengthscales * factor, self.variances, self.factors)
+        return replace(self, lengthscales=self.lengthscales * factor)

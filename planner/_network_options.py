@@ -82,7 +82,7 @@ class _Round:
             if not leg.ready.any():
                 continue
             self.legs[node.quantity] = leg
-            affordable = self._affordable(*leg.whole.T) & leg.ready
+            affordable = belief.state.bears_price(*leg.whole.T) & leg.ready
             if estimates != "gain" and self._fresh(node.quantity):
                 rate, gain, price = self.gains.chain(node.quantity, leg)
                 rate = np.where(affordable, rate, 0.0)
@@ -93,13 +93,6 @@ class _Round:
     def _fresh(self, quantity: str) -> bool:
         """Whether the end of a chain through the quantity is open anywhere."""
         return self.gains.response(self.belief.network.tells_of(quantity)).reach.inputs != {}
-
-    def _affordable(self, credits: Vector, hours: Vector) -> NDArray[np.bool_]:
-        state = self.belief.state
-        keep = credits <= state.free_credits - state.granted_credits + 1e-9
-        if state.budget.hours is not None:
-            keep &= state.now_h + hours <= state.budget.hours + 1e-9
-        return keep
 
     def _set_step(self, quantity: str, blank: NDArray[np.bool_], cost: float) -> None:
         """Knowledge gradient of a step whose inputs are set to what they are believed to be."""

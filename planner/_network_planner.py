@@ -33,8 +33,10 @@ _START = 3
 _LOOKED_AT = 400
 _NOTHING = 1e-9
 _DOUBT_EVERY = 3
-_STALE = 0.005
-"""A share of the goal's scale that the rest of the budget must promise to gain."""
+_STALE = 0.02
+"""A share of what the best is above the middle that the rest of the budget must promise to gain."""
+_CAUTION = 0.5
+"""How many of its standard deviations are taken off a design's value before it is recommended."""
 _WARY = 2.0
 """How many times larger standard deviations are where the belief is doubted."""
 
@@ -133,8 +135,7 @@ class NetworkPlanner:
         """
         if not found or not np.isfinite(state.free_credits):
             return False
-        scale = belief.scales.get(self._network.goal, (0.0, 1.0))[1]
-        return found[0].index * state.free_credits < _STALE * scale
+        return found[0].index * state.free_credits < _STALE * belief.height
 
     def _choose(self, state: State, found: list[Proposal]) -> Decision:
         worth = self._goal.worth_credits
@@ -161,12 +162,8 @@ class NetworkPlanner:
 
     def _payable(self, state: State, p: Proposal, target: Target) -> bool:
         action = build_action(state, p.step, target, parameters=dict(p.given))
-        limit = state.budget.hours
-        return (
-            state.affordable(state.commitment(action))
-            and p.price.credits <= state.free_credits - state.granted_credits + 1e-9
-            and (limit is None or state.now_h + p.price.hours <= limit + 1e-9)
-        )
+        whole = state.bears_price(p.price.credits, p.price.hours)
+        return bool(whole) and state.affordable(state.commitment(action))
 
     def _act(self, state: State, p: Proposal, target: Target, found: list[Proposal]) -> Decision:
         others = [o for o in found if o is not p][:5]
@@ -311,13 +308,17 @@ class NetworkPlanner:
     # -- the answer -------------------------------------------------------------------------------
 
     def recommend(self, state: State) -> Recommendation:
-        """The design with the largest believed value of the goal."""
+        """The design whose believed value, less half its standard deviation, is largest.
+
+        An answer is asked for to be relied on: a little better in the mean is not worth the risk of
+        an extrapolation.
+        """
         with one_thread():
             return self._recommend(state)
 
     def _recommend(self, state: State) -> Recommendation:
         belief, pool = self._look(state)
-        row = pool.best
+        row = int(np.argmax(pool.mean - _CAUTION * pool.std))
         x = pool.x[row : row + 1]
         known = belief.lookup(x)
         sample = joint_sample(belief, self._seed(state), 64)

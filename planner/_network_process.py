@@ -8,12 +8,10 @@ from typing import final
 import numpy as np
 from scipy.linalg import LinAlgError, cholesky, solve_triangular
 
-from ._network_kernel import MEAN_VARIANCE, LevelKernel, Levels, Matrix, Vector, matern
+from ._network_kernel import LevelKernel, Levels, Matrix, Vector, matern
 
 _CHUNK = 8_192
 _MIN_VARIANCE = 1e-14
-NUGGET = 1e-5
-"""A roughness below this is a numerical nugget: no new point could profit from it."""
 
 
 @final
@@ -50,9 +48,8 @@ class GroupProcess:
         Prior covariance, in standardized units.
     x, levels, y, noise
         Inputs (n, d), levels (n,), values (n,) and noise variances (n,).
-    roughness
-        Shape (L,): variance of what no smooth function explains. It belongs to the function, not
-        to the measurement: a value that was measured keeps it, and a new one adds to it.
+    nugget
+        Shape (L,): added to the noise of each level, for the numbers' sake.
     """
 
     def __init__(
@@ -62,18 +59,17 @@ class GroupProcess:
         levels: Levels,
         y: Vector,
         noise: Vector,
-        roughness: Vector,
+        nugget: Vector,
     ) -> None:
         self.kernel = kernel
         self.x, self.levels, self.y, self.noise = x, levels, y, noise
-        self.nugget = roughness
-        self.roughness = np.where(roughness > NUGGET, roughness, 0.0)
+        self.nugget = nugget
         self._inflation = 1.0
         self._inverse = np.zeros((0, 0))
         self._weights = np.zeros(0)
         if len(y):
             covariance = kernel(x, levels, x, levels)
-            covariance[np.diag_indices(len(y))] += noise + roughness[levels]
+            covariance[np.diag_indices(len(y))] += noise + nugget[levels]
             lower = factor(covariance)
             self._inverse = solve_triangular(lower, np.eye(len(y)), lower=True, check_finite=False)
             self._weigh()
@@ -150,15 +146,14 @@ class GroupProcess:
 
     def _moments(self, z: Matrix, level: int, slopes: bool) -> Moments:
         prior = self.kernel.prior_variance(level)
-        rough = self.roughness[level]
         none = np.zeros((0, z.shape[1]))
         if not len(self.y):
             flat = np.zeros_like(z) if slopes else none
-            spread = self._inflation * np.sqrt(prior + rough)
+            spread = self._inflation * np.sqrt(prior)
             return Moments(np.zeros(len(z)), np.full(len(z), spread), flat, flat)
         cross = self.kernel(z, np.full(len(z), level), self.x, self.levels)
         half = cross @ self._inverse.T
-        variance = np.maximum(prior - np.einsum("ij,ij->i", half, half), _MIN_VARIANCE) + rough
+        variance = np.maximum(prior - np.einsum("ij,ij->i", half, half), _MIN_VARIANCE)
         mean, std = cross @ self._weights, self._inflation * np.sqrt(variance)
         if not slopes:
             return Moments(mean, std, none, none)
@@ -180,8 +175,6 @@ class GroupProcess:
         """Posterior covariance (m, k) of level ``level`` at z with ``level_other`` at other."""
         a, b = np.full(len(z), level), np.full(len(other), level_other)
         prior = self.kernel(z, a, other, b)
-        if level == level_other and self.roughness[level] > 0.0:
-            prior += self.roughness[level] * (cdist_zero(z, other))
         if not len(self.y):
             return self._inflation**2 * prior
         left = self.kernel(z, a, self.x, self.levels) @ self._inverse.T
@@ -190,24 +183,12 @@ class GroupProcess:
 
     def paired(self, z: Matrix, level: int, level_other: int) -> Vector:
         """Posterior covariance (m,) of two levels, both at z (m, d)."""
-        shares = self.kernel.shares
-        prior = shares[level] * shares[level_other] * (self.kernel.variances + MEAN_VARIANCE)
-        flat = np.full(len(z), float(prior.sum()))
-        if level == level_other:
-            flat += self.roughness[level]
+        flat = np.full(len(z), float(self.kernel.paired(level, level_other).sum()))
         if not len(self.y):
             return self._inflation**2 * flat
         left = self.kernel(z, np.full(len(z), level), self.x, self.levels) @ self._inverse.T
         right = self.kernel(z, np.full(len(z), level_other), self.x, self.levels) @ self._inverse.T
         return self._inflation**2 * (flat - np.einsum("ij,ij->i", left, right))
-
-
-def cdist_zero(x: Matrix, z: Matrix) -> Matrix:
-    """One where two inputs are the same, else zero."""
-    same = np.ones((len(x), len(z)), dtype=bool)
-    for i in range(x.shape[1]):
-        same &= np.abs(x[:, i, None] - z[None, :, i]) < 1e-9
-    return same.astype(np.float64)
 
 
 def _pull(weights: Matrix, z: Matrix, x: Matrix) -> Matrix:

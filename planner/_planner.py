@@ -19,6 +19,7 @@ from ..workflow import (
     Issued,
     Observation,
     Observed,
+    Policy,
     Recommendation,
     SpecError,
     State,
@@ -43,7 +44,7 @@ class Planner:
     seed
         The same seed and the same answers give the same suggestions.
     policy
-        ``planner`` or one of the baselines (see :func:`policy_names`).
+        ``planner`` or one of the baselines (see :func:`policy_names`), or a policy of your own.
     capacity
         How many actions may run at once, for each step.
     """
@@ -55,7 +56,7 @@ class Planner:
         budget: Budget | None = None,
         *,
         seed: int = 0,
-        policy: str = "planner",
+        policy: str | Policy = "planner",
         capacity: int = 64,
     ) -> None:
         self.state = State(
@@ -66,7 +67,7 @@ class Planner:
             capacity={s.needs: capacity for s in workflow.steps},
             offers={s.needs: (s.needs,) for s in workflow.steps},
         )
-        self._policy = make_policy(policy, workflow, goal)
+        self._policy = make_policy(policy, workflow, goal) if isinstance(policy, str) else policy
         self.last: Decision | None = None
         """The last decision, with its reason; ``kind`` tells whether it acts, waits or stops."""
 

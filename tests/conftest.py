@@ -31,6 +31,7 @@ mortal-instrument = probewise.agents._mortal:MortalInstrument
 mortal-synthesis = probewise.agents._mortal:MortalSynthesis
 mortal-theory = probewise.agents._mortal:MortalTheory
 mortal-twin = probewise.agents._mortal:MortalTwin
+separate-guardian = probewise.agents._testing:SeparateGuardian
 gone = probewise.agents._testing:NotThere
 not-a-worker = probewise.agents._testing:FolderStore
 """

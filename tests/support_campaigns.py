@@ -170,6 +170,21 @@ SMALL = {
     "WORLDS": 64,
 }
 
+SMALL_NETWORK: dict[str, dict[str, int]] = {
+    "_network_pool": {
+        "_WIDE": 64,
+        "_KEPT": 64,
+        "_MIXED": 48,
+        "_LOOKED_AT": 384,
+        "_NEIGHBOURS": 64,
+        "_FINISHABLE": 12,
+        "_ITERATIONS": 8,
+    },
+    "_network_options": {"_PROBES": 32, "_VARIANTS": 6, "_REFERENCE": 64},
+    "_network_planner": {"_LOOKED_AT": 150},
+}
+"""Modules of the planner with what :func:`shrink` makes smaller there."""
+
 
 def kernel(dim: int, variance: float = 1.0) -> Matern52:
     return Matern52(np.full(dim, 0.4 * np.sqrt(max(dim, 1))), variance)
@@ -188,6 +203,9 @@ def shrink(put: Callable[[Any, str, Any], None] = setattr) -> None:
         for name in vars(module).copy():
             if name.lstrip("_") in SMALL:
                 put(module, name, SMALL[name.lstrip("_")])
+    for where, sizes in SMALL_NETWORK.items():
+        for name, size in sizes.items():
+            put(found[_PLANNER + where], name, size)
     fix_kernel(put, _belief)
 
 

@@ -82,6 +82,8 @@ class SmallStem(Driver):
     def state(self) -> InstrumentState:
         if self.fault == "mute":
             raise DriverFault("instrument", "no state", "look")
+        if self.fault == "gone" and self.done:
+            raise OSError("the socket is closed")
         if self.fault == "deaf":
             self.release.wait(5.0)
         return self.now
@@ -114,7 +116,8 @@ class SmallStem(Driver):
                 row = self._spoilt(row)
             signals = {"feedback_error_nm": 1.0} if self.fault == "feedback" else {}
             more = 3.0 if self.fault == "overdose" else 1.0
-            yield Chunk(frame, i, row, command.dwell_s * columns, electrons * more, signals)
+            took_s = -1.0 if self.fault == "clock" else command.dwell_s * columns
+            yield Chunk(frame, i, row, took_s, electrons * more, signals)
             if self.fault == "short" and i == rows // 2:
                 return
 

@@ -1,7 +1,8 @@
 """Every registered worker keeps the contract, on jobs of the built-in campaigns.
 
 The jobs come from walking each campaign's steps once, in order, so that every worker gets the
-arrays that the others really give. The suite itself is checked on workers that break the contract.
+arrays that the others really give; those of analysts that no built-in campaign has come from
+simulated data. The suite itself is checked on workers that break the contract.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from typing import Any
 import networkx as nx
 import numpy as np
 import pytest
+from support_analysis import WORKERS as ANALYSTS
 
 from probewise.agents import MemoryStore, Seat, check_worker, example_job, make_worker, worker_types
 from probewise.agents._testing import EchoInstrument, NotebookEcho
@@ -98,6 +100,7 @@ def jobs() -> dict[str, tuple[WorkerSpec, list[Job]]]:
             worker_spec = spec.workers[worker]
             found.setdefault(worker_spec.type, (worker_spec, []))[1].append(job)
         found[spec.guardian.type] = (spec.guardian, [])
+    found.update(ANALYSTS)
     return found
 
 

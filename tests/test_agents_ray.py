@@ -13,7 +13,7 @@ from typing import Any
 import psutil
 import pytest
 
-from probewise.agents import RayRuntime, map_tasks
+from probewise.agents import RayRuntime, _health, map_tasks
 from probewise.agents._testing import FolderStore
 from probewise.workflow import (
     Action,
@@ -39,7 +39,7 @@ STEP = Step.model_validate(
 )
 ONCE = STEP.model_copy(update={"repeat": "irreversible"})
 LIMITS = WorkerSpec(
-    type="limits-guardian",
+    type="separate-guardian",
     config={"max_cost_credits": 1000, "allow_live_irreversible": True},
 )
 WORKERS = {
@@ -204,15 +204,32 @@ def test_health_tells_the_busy_the_idle_and_the_dead(crew: RayRuntime) -> None:
     while crew.health()["echo"].last_answer is None and time.monotonic() < end:
         time.sleep(0.05)
     found = crew.health()["echo"]
-    assert found.alive and found.pid == pid and found.last_answer is not None
+    assert found.condition == "alive" and found.pid == pid and found.last_answer is not None
     os.kill(pid, signal.SIGKILL)
-    while crew.health()["echo"].alive and time.monotonic() < end:
+    while crew.health()["echo"].condition != "dead" and time.monotonic() < end:
         time.sleep(0.05)
-    assert not crew.health()["echo"].alive
-    crew.submit(issued("health2"), STEP)
-    crew.collect(everything=True, timeout_s=None)
-    crew.submit(issued("health3"), STEP)
-    assert kind_of(crew.collect(everything=True, timeout_s=None)[0]) is None
+    assert crew.health()["echo"].condition == "dead"
+    assert kind_of(only(crew, issued("health2"))) is None, "another was started for it"
+
+
+def test_an_idle_process_that_hangs_is_silent_until_it_answers(
+    crew: RayRuntime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(_health, "SILENT_S", 0.3)
+    crew.secure()
+    pid = crew.process_ids()["echo"]
+    assert pid is not None
+
+    def becomes(condition: str) -> bool:
+        end = time.monotonic() + 20
+        while crew.health()["echo"].condition != condition and time.monotonic() < end:
+            time.sleep(0.05)
+        return time.monotonic() < end
+
+    os.kill(pid, signal.SIGSTOP)
+    assert becomes("silent") and crew.health()["pair"].condition == "alive"
+    os.kill(pid, signal.SIGCONT)
+    assert becomes("alive")
 
 
 def test_a_halt_ends_what_runs_at_once(crew: RayRuntime) -> None:
@@ -228,6 +245,19 @@ def test_a_halt_ends_what_runs_at_once(crew: RayRuntime) -> None:
         with contextlib.suppress(psutil.NoSuchProcess):
             psutil.Process(pid).wait(timeout=10)
     assert set(crew.secure().values()) == {"nothing to do"}, "fresh ones are asked to be safe"
+
+
+def test_a_pure_guardian_is_asked_here(ray_cluster: None) -> None:
+    limits = WorkerSpec(type="limits-guardian", config={"max_cost_credits": 2})
+    crew = RayRuntime({"echo": WorkerSpec(type="echo")}, limits)
+    crew.start()
+    try:
+        assert crew.process_ids()["guardian"] == os.getpid()
+        verdict = crew.review(issued("pure").action, STEP, Commitment(credits=3, hours=1))
+        assert not verdict.allowed and "the limit is 2" in verdict.reason
+        assert kind_of(only(crew, issued("pure"))) == "refused"
+    finally:
+        crew.close()
 
 
 def test_a_dead_guardian_refuses_and_comes_back(crew: RayRuntime) -> None:

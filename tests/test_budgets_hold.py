@@ -295,7 +295,7 @@ class Run:
     def _leg(self, loop: Loop, lives: int | None) -> bool:
         """Whether it came to its end before its process died."""
         count = 0
-        for source in (loop.reconciler.after_a_crash(), loop.events()):
+        for source in (loop.take_up(None), loop.events()):
             for _ in source:
                 count += 1
                 if count == lives:

@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import h5py
 import pytest
 from typer.testing import CliRunner
 
 from probewise.campaign._cli import app
+from probewise.campaign._nsid import dataset_name
 from probewise.campaign._store import Hdf5Store
-from probewise.workflow import ArrayRef, load_program
+from probewise.workflow import ArrayRef, StoreError, load_program
 
 PROGRAM = """\
 name: spectra_at_edges
@@ -75,13 +77,15 @@ def test_a_run_keeps_arrays_program_and_log(program: Path, tmp_path: Path) -> No
     ]
     assert lines[3]["outcome"] == "done" and lines[3]["electrons"] > 0
     (file,) = (out / "data").glob("*.h5")
-    import h5py
-
+    ref = ArrayRef(
+        file=f"data/{file.name}", dataset=dataset_name("spectra"), sha256="", shape=(6, 1024)
+    )
+    with pytest.raises(StoreError, match="checksum"):
+        Hdf5Store(out).get(ref)
     with h5py.File(file) as found:
-        assert found["Measurement_000/Channel_000/spectra/spectra"].shape == (6, 1024)
-        assert found["Measurement_000/Channel_000/overview/overview"].attrs["units"] == "count"
-    assert Hdf5Store(out).run_folder == out
-    assert ArrayRef(file=f"data/{file.name}", dataset="x", sha256="", shape=(1,)).shape == (1,)
+        spectra = found[dataset_name("spectra")]
+        assert isinstance(spectra, h5py.Dataset) and spectra.shape == (6, 1024)
+        assert found[dataset_name("overview")].attrs["units"] == "count"
 
 
 def test_a_person_vouches_for_a_long_dwell(tmp_path: Path) -> None:

@@ -122,7 +122,7 @@ def test_another_process_commands_a_campaign_also_after_a_kill(
     spec.write_text(yaml.safe_dump(ASKED))
     process = start("run", spec, "--out", folder, "--runtime", "inline")
     found = wait_for(folder, "waiting for approval")
-    assert found["pid"] == process.pid and found["agents"]["rig"]["alive"]
+    assert found["pid"] == process.pid and found["agents"]["rig"]["condition"] == "alive"
     (job,) = found["awaiting"]
     code, shown = said("status", folder)
     assert code == 0 and job["action"] in shown and "Waiting for approval" in shown

@@ -27,9 +27,8 @@ from support_campaigns import (
     spec_of,
 )
 
-from probewise.campaign import Campaign
+from probewise.campaign import Campaign, _intake
 from probewise.campaign import _campaign as module
-from probewise.campaign import _loop as loop_module
 from probewise.campaign._change import resolve_change
 from probewise.campaign._explain import explain
 from probewise.campaign._history import History
@@ -80,7 +79,7 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     ):
         shrink(patch.setattr)
         patch.setattr(module, "MlflowSink", create_autospec(MlflowSink))
-        patch.setattr(loop_module, "_POLL_S", 0.01)
+        patch.setattr(_intake, "_POLL_S", 0.01)
         yield
 
 

@@ -26,7 +26,9 @@ from support_campaigns import (
 
 from probewise.agents import Finding, Health, InlineRuntime, MemoryStore
 from probewise.campaign import Campaign
-from probewise.campaign._loop import Loop, dead_end, offers_by_capability
+from probewise.campaign._decider import dead_end
+from probewise.campaign._loop import Loop
+from probewise.campaign._offers import offers_by_capability
 from probewise.workflow import (
     Action,
     ActionState,
@@ -435,7 +437,7 @@ def test_reissuing_repeats_what_is_harmless_and_reports_the_rest() -> None:
         return unknown if issued.worker == "rig" else ask(issued, step)
 
     again.runtime.inquire = real_rig  # type: ignore[method-assign]
-    events = list(again.loop.reconciler.after_a_crash())
+    events = list(again.loop.take_up(None))
     (lost,) = observed(events)
     assert again.state.actions[lost.action_id].step == "test"
     assert lost.failure is not None and lost.failure.kind == "uncertain"

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from rich.console import Console
+from rich.console import Console, RenderableType
 from support_campaigns import BEST, kinds, raw_spec, registered, spec_of
 from typer.testing import CliRunner
 
 from probewise.agents import Finding, Health
 from probewise.campaign import Campaign
-from probewise.campaign._alerts import alerts_after
+from probewise.campaign._alerts import alerts_after, alerts_of
 from probewise.campaign._cli import app
+from probewise.campaign._explain import explain
 from probewise.campaign._inbox import MemoryInbox, new_message
+from probewise.campaign._live import LiveView, draw
 from probewise.campaign._loop import Loop
 from probewise.campaign._status import status_of
 from probewise.campaign._status_view import status_view
@@ -23,10 +26,12 @@ from probewise.workflow import (
     Abort,
     Action,
     ActionState,
+    Alerted,
     Answer,
     Commanded,
     Commitment,
     Continue,
+    Decided,
     Decision,
     Event,
     Failure,
@@ -151,7 +156,7 @@ class Taken:
         self.inbox.send(new_message(order, "Ada"))
 
     def go(self, most: int = 50) -> State:
-        for _ in self.loop.reconciler.after_a_crash():
+        for _ in self.loop.take_up(None):
             pass
         for count, _ in enumerate(self.loop.events(), start=1):
             if count == most:
@@ -238,9 +243,9 @@ def test_an_uncertain_result_from_the_ledger_is_not_asked_about_for_ever() -> No
 def test_a_human_is_asked_and_the_action_stays_committed(
     monkeypatch: pytest.MonkeyPatch, fate: Fate, cost: float, state: ActionState
 ) -> None:
-    monkeypatch.setattr("probewise.campaign._loop._POLL_S", 0.0)
+    monkeypatch.setattr("probewise.campaign._intake._POLL_S", 0.0)
     taken = Taken(finding(Fate.UNKNOWN), real=True)
-    assert list(taken.loop.reconciler.after_a_crash()) == taken.written
+    assert list(taken.loop.take_up(None)) == taken.written
     assert kinds(taken.written) == ["inquired", "asked"]
     question = taken.state.questions["a0"]
     assert "'rig'" in question.question and question.until_h == pytest.approx(2.0, abs=0.01)
@@ -259,7 +264,7 @@ def test_a_human_is_asked_and_the_action_stays_committed(
 def test_without_an_answer_in_time_it_is_charged_and_not_repeated(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("probewise.campaign._loop._POLL_S", 0.0)
+    monkeypatch.setattr("probewise.campaign._intake._POLL_S", 0.0)
     taken = Taken(finding(Fate.UNKNOWN), real=True, patience_h=1e-9)
     assert taken.go().states["a0"] == ActionState.UNCERTAIN
     assert taken.spent == 12.0
@@ -268,18 +273,18 @@ def test_without_an_answer_in_time_it_is_charged_and_not_repeated(
 
 def test_a_question_outlives_another_crash() -> None:
     taken = Taken(finding(Fate.UNKNOWN), real=True)
-    first = list(taken.loop.reconciler.after_a_crash())
-    assert len(first) == 2 and list(taken.loop.reconciler.after_a_crash()) == []
+    first = list(taken.loop.take_up(None))
+    assert len(first) == 2 and list(taken.loop.take_up(None)) == []
     assert taken.runtime.inquiries == 1
 
 
 def test_a_paused_campaign_is_safe_though_a_question_is_open(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("probewise.campaign._loop._POLL_S", 0.0)
+    monkeypatch.setattr("probewise.campaign._intake._POLL_S", 0.0)
     taken = Taken(finding(Fate.UNKNOWN), real=True)
     taken.tell(Pause())
-    for event in taken.loop.reconciler.after_a_crash():
+    for event in taken.loop.take_up(None):
         assert event.kind in {"inquired", "asked"}
     for event in taken.loop.events():
         if event.kind == "secured":
@@ -295,9 +300,9 @@ def test_a_paused_campaign_is_safe_though_a_question_is_open(
 
 
 def test_an_abort_ends_questions_too(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("probewise.campaign._loop._POLL_S", 0.0)
+    monkeypatch.setattr("probewise.campaign._intake._POLL_S", 0.0)
     taken = Taken(finding(Fate.UNKNOWN), real=True)
-    list(taken.loop.reconciler.after_a_crash())
+    list(taken.loop.take_up(None))
     taken.tell(Abort(reason="fire"))
     list(taken.loop.events())
     assert kinds(taken.written)[2:] == ["commanded", "observed", "secured", "decided", "stopped"]
@@ -306,16 +311,61 @@ def test_an_abort_ends_questions_too(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_the_status_shows_what_is_asked() -> None:
     taken = Taken(finding(Fate.UNKNOWN), real=True)
-    list(taken.loop.reconciler.after_a_crash())
+    list(taken.loop.take_up(None))
     status = status_of(taken.spec, taken.state)
     assert status["condition"] == "waiting for an answer"
     (question,) = status["questions"]
     assert question["action"] == "a0" and "What became of it?" in question["question"]
-    console = Console(record=True, width=200)
-    console.print(status_view({**status, "process": None}))
-    assert "What became of it?" in console.export_text()
+    assert "What became of it?" in rendered(status_view({**status, "process": None}))
     (alert,) = alerts_after(taken.state, taken.written[-1])
     assert alert.about == "question/a0"
+
+
+def test_the_live_view_shows_what_is_asked_and_how_to_answer() -> None:
+    taken = Taken(finding(Fate.UNKNOWN), real=True)
+    list(taken.loop.take_up(None))
+    view = LiveView("peak", Console(file=io.StringIO()))
+    view.update(taken.state)
+    text = " ".join(rendered(draw(view._shown, "peak")).split())
+    assert "test: nobody knows whether it was done" in text
+    assert "What became of it?" in text and "probewise answer RUN a0 done" in text
+
+
+def test_explain_tells_what_was_asked_and_answered() -> None:
+    taken = Taken(finding(Fate.UNKNOWN), real=True)
+    list(taken.loop.take_up(None))
+    told = Decision(number=0, kind="act", actions=(ACTION,), reason="told to")
+    decided = Decided(hour=1.0, decision=told)
+    text = rendered(explain([decided, *taken.written], 0))
+    assert "nobody knows whether it was done, says worker; a human is asked" in text
+    assert "What became of it?" in text and "still running" in text
+    taken.tell(Answer(action="a0", fate=Fate.NOT_DONE, reason="I looked"))
+    taken.go()
+    text = rendered(explain([decided, HELD, *taken.written[:4]], 0))
+    assert "answered by Ada: it was not done (I looked)" in text
+
+
+def test_idle_agents_that_do_not_answer_are_an_alert() -> None:
+    """Each once, and not those that are at work."""
+    taken = Taken(finding(Fate.UNKNOWN), real=True)
+    how = {
+        "eye": Health(condition="silent", last_answer="2026-01-01T00:00:00.000+00:00"),
+        "rig": Health(condition="silent", busy=1),
+        "oven": Health(condition="dead"),
+        "desk": Health(condition="starting"),
+    }
+    taken.runtime.health = lambda: how  # type: ignore[method-assign]
+    heard = list(taken.loop._desk.heed())
+    alerts = [e for e in heard if isinstance(e, Alerted)]
+    assert [e.about.split("/")[:2] for e in alerts] == [["silent", "eye"], ["dead", "oven"]]
+    assert heard == alerts == taken.written
+    assert alerts_of(taken.state, how) == []
+
+
+def rendered(shown: RenderableType) -> str:
+    console = Console(record=True, width=200, file=io.StringIO())
+    console.print(shown)
+    return console.export_text()
 
 
 def test_the_command_line_gives_an_answer(tmp_path: Path) -> None:

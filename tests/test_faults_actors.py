@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import os
 import signal
 from collections.abc import Iterator
@@ -111,26 +110,29 @@ def _is_stopped(process: psutil.Process) -> bool:
         return False
 
 
-def test_instrument_killed_between_two_actions(tmp_path: Path) -> None:
+def test_instrument_killed_between_two_actions(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Its ledger says that the next action was never begun: not done, and not charged."""
+    started: list[RayRuntime] = []
+    start = RayRuntime.start
+    monkeypatch.setattr(RayRuntime, "start", lambda self: started.append(self) or start(self))
     campaign = begin(doomed(tmp_path, {}), tmp_path / "run", runtime="ray")
     killed = 0
     for event in campaign:
         looked = event.kind == "observed" and event.observation.worker == "eye"
         if looked and not killed:
-            killed = _kill_actor_of("eye")
+            killed = _kill_actor_of(started[-1], "eye")
     told = check(tmp_path / "run", tmp_path / "performed.txt")
     assert killed
     assert set(told.failed().values()) <= {"not_done"} and len(told.failed()) <= 1
     assert all(o.cost_credits == 0.0 for o in told.state.observations if o.failure)
 
 
-def _kill_actor_of(name: str) -> int:
-    """Kill the process of a worker of the runtime that works now; its number."""
-    for runtime in (o for o in gc.get_objects() if isinstance(o, RayRuntime)):
-        pid = runtime.process_ids().get(name)
-        if pid is not None and psutil.pid_exists(pid):
-            os.kill(pid, signal.SIGKILL)
-            psutil.wait_procs([psutil.Process(pid)] if psutil.pid_exists(pid) else [], timeout=5)
-            return pid
-    return 0
+def _kill_actor_of(runtime: RayRuntime, name: str) -> int:
+    """Kill the process of a worker; its number."""
+    pid = runtime.process_ids()[name]
+    assert pid is not None
+    os.kill(pid, signal.SIGKILL)
+    psutil.wait_procs([psutil.Process(pid)] if psutil.pid_exists(pid) else [], timeout=5)
+    return pid

@@ -23,6 +23,7 @@ from support_faults import (
     same_course,
     take_up,
 )
+from support_mlflow import TrackingServer
 
 from probewise.campaign import _journal as journal_module
 from probewise.campaign import _tracking as tracking
@@ -220,3 +221,53 @@ def test_tracking_server_away_for_an_hour(
     assert sink._writer.ended == "FINISHED"
     own = set(threading.enumerate()) - others
     assert not any(t.name == "tracking" and t.is_alive() for t in own)
+
+
+@pytest.fixture
+def mlflow_server(tmp_path: Path) -> Iterator[TrackingServer]:
+    server = TrackingServer(tmp_path)
+    server.start()
+    yield server
+    server.kill()
+
+
+@pytest.mark.slow
+def test_real_tracking_server_killed_and_started_again(
+    tmp_path: Path, mlflow_server: TrackingServer
+) -> None:
+    """Killed after a few results; the campaign ends without it, and then all is tracked."""
+    from mlflow.tracking import MlflowClient  # slow to import
+
+    campaign = begin(raw_twin_spec(tmp_path), tmp_path / "run", tracking_uri=mlflow_server.uri)
+    sink: Any = None
+    until = time.monotonic() + 120
+    for event in campaign:
+        sink = campaign._sink
+        if len(campaign.state.observations) == 3 and isinstance(event, Observed):
+            while not sink._writer._written and time.monotonic() < until:
+                time.sleep(0.1)
+            assert sink._writer._written, "it tracks while the server is there"
+            mlflow_server.kill()
+    assert campaign.state.stopped is not None
+    while sink.problem is None and time.monotonic() < until:
+        time.sleep(0.1)
+    assert "not everything was tracked" in str(sink.problem)
+    mlflow_server.start()
+    assert campaign.finish_tracking(None, {}) is None, "it has caught up"
+    client = MlflowClient(mlflow_server.uri)
+    (experiment,) = [e for e in client.search_experiments() if e.name == campaign.spec.name]
+    runs = client.search_runs([experiment.experiment_id], max_results=1000)
+    assert {run.info.status for run in runs} == {"FINISHED"}
+    (parent,) = [run for run in runs if "mlflow.parentRunId" not in run.data.tags]
+    assert parent.data.tags["probewise.events"] == str(len(campaign.seen))
+    fold = Entries()
+    entries = [entry for event in campaign.seen for entry in fold.take(event)]
+    for run in runs:
+        key = run.data.tags.get("probewise.key", "")
+        told = {m for e in entries if e.run == key for m in e.metrics}
+        kept = {
+            (name, metric.value, metric.step)
+            for name in run.data.metrics
+            for metric in client.get_metric_history(run.info.run_id, name)
+        }
+        assert kept == told, "nothing lost, nothing else"

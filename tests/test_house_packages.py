@@ -117,7 +117,12 @@ def test_wheel_holds_every_module_and_nothing_else(wheel: set[str]) -> None:
 def test_wheel_holds_scenarios_templates_and_the_typing_marker(wheel: set[str]) -> None:
     data = {
         "/".join(("probewise", *p.relative_to(ROOT).parts))
-        for folder in ("campaign/scenarios", "campaign/templates", "agents/templates")
+        for folder in (
+            "agents/templates",
+            "analysis/weights",
+            "campaign/scenarios",
+            "campaign/templates",
+        )
         for p in (ROOT / folder).glob("*")
         if p.is_file()
     }

@@ -68,6 +68,8 @@ def judged(
         (command("move_stage", x_nm=90_000), "stage step"),
         (command("move_stage", x_nm=10, speed_nm_per_s=1e6), "stage speed"),
         (command("tune", what="focus", span_nm=9000), "defocus"),
+        (command("tune", what="focus", steps=1000, pixels=512), "frame time"),
+        (command("move_stage", x_nm=500, speed_nm_per_s=0.01), "frame time"),
     ],
 )
 def test_every_limit_of_an_electron_microscope_refuses_with_its_name(
@@ -185,7 +187,7 @@ def test_default_deny() -> None:
 
 def test_forbidden_regions_move_with_the_stage() -> None:
     region = Forbidden(area=Rectangle(y_nm=100, x_nm=100, height_nm=20, width_nm=20), why="mine")
-    limits = {"forbidden": [region.model_dump()]}
+    limits: dict[str, Any] = {"forbidden": [region.model_dump()]}
     assert "mine" in judged(command("spectrum", at=[[110, 110]]), **limits)[1]
     assert "mine" in judged(command("overview"), **limits)[1]
     assert judged(command("spectrum", at=[[50, 50]]), **limits)[0] == "allowed"
@@ -197,7 +199,7 @@ def test_forbidden_regions_move_with_the_stage() -> None:
 def test_a_path_through_a_forbidden_region_is_seen_between_its_corners() -> None:
     region = Forbidden(area=Rectangle(y_nm=490, x_nm=490, height_nm=20, width_nm=20), sample="S1")
     across = command("path", through=[[0, 0], [1000, 1000]])
-    limits = {"forbidden": [region.model_dump()]}
+    limits: dict[str, Any] = {"forbidden": [region.model_dump()]}
     assert judged(across, SPM, **limits)[0] == "refused"
     assert judged(across, changed(SPM, sample="other"), **limits)[0] == "allowed"
 

@@ -35,6 +35,7 @@ def test_a_program_runs_in_its_order_and_everything_is_logged() -> None:
     assert set(run.arrays) == {"overview", "spectra"}
     assert run.arrays["spectra"].data.shape == (2, 32)
     assert run.spent.dose_e_per_A2 == pytest.approx(sum(e.dose_e_per_A2 for e in run.entries))
+    assert run.spent.local_dose_e_per_A2 == run.entries[1].local_dose_e_per_A2 > 1e4
 
 
 def test_what_comes_again_keeps_its_name_apart() -> None:
@@ -64,6 +65,7 @@ def test_the_program_ends_where_something_is_refused_and_nothing_after_it_is_don
         ("feedback", "instrument", "setpoint"),
         ("overdose", "instrument", "were foreseen"),
         ("bug", "crashed", "ZeroDivisionError"),
+        ("clock", "bad_data", "seconds=-1.0"),
         ("silent", "timeout", "no data"),
         ("mute", "instrument", "no state"),
     ],
@@ -168,7 +170,7 @@ def test_drift_between_images_pauses_and_whoever_attends_decides() -> None:
     for attend, fine in ((go_on, True), (None, False)):
         driver = SmallStem()
         driver.scripted = [spots(), spots(8)]
-        given = {} if attend is None else {"attend": attend}
+        given: dict[str, Any] = {} if attend is None else {"attend": attend}
         run = console_of(driver).run(program(SQUARE, SQUARE), **given)
         assert (run.failure is None) is fine
     assert asked[0].watchdog == "drift"
@@ -185,6 +187,30 @@ def test_an_area_that_becomes_brighter_is_contaminated() -> None:
     driver.scripted = [spots(), 1.5 * spots()]
     fresh = program(SQUARE, {"load": {"sample": "other"}}, SQUARE)
     assert console_of(driver).run(fresh).failure is None, "another specimen is another history"
+
+
+def test_an_image_of_another_size_is_a_new_beginning_for_the_watchdogs() -> None:
+    driver = SmallStem()
+    console = console_of(driver)
+    driver.scripted = [spots(), spots()]
+    assert console.run(program(SQUARE)).failure is None
+    key = next(iter(console._watchdogs._first))
+    console._watchdogs._first[key] = np.zeros((3, 3))
+    assert console.run(program(SQUARE)).failure is None
+
+
+def test_who_attends_and_breaks_does_not_let_it_go_on() -> None:
+    driver = SmallStem()
+    driver.scripted = [spots(), spots(8)]
+    run = console_of(driver).run(program(SQUARE, SQUARE), attend=lambda alarm: bool(1 / 0))
+    assert run.failure is not None and "drift" in run.failure.message
+    assert len(run.arrays) == 2
+
+
+def test_data_are_kept_where_the_state_is_gone_afterwards() -> None:
+    run = console_of(SmallStem("gone")).run(program(IMAGE))
+    assert run.failure is None and run.state is None
+    assert run.arrays["overview"].data.shape == (32, 32)
 
 
 def test_a_few_full_pixels_are_no_saturation() -> None:
@@ -225,6 +251,16 @@ def test_a_dry_run_touches_nothing_and_foresees_what_happens() -> None:
     assert run.failure is None
     assert run.spent.electrons == pytest.approx(dry.total.electrons, rel=1e-6)
     assert run.entries[-1].verdict == "confirmed"
+
+
+def test_a_dry_run_adds_up_doses_as_a_run_would() -> None:
+    spot = {"spectrum": {"at": [[10, 10]], "exposure_s": 0.1}}
+    console = console_of(SmallStem(), max_local_dose_e_per_A2=6e5)
+    dry = console.dry_run(program(spot, spot, spot))
+    assert [s.verdict for s in dry.steps] == ["allowed", "allowed", "refused"]
+    run = console.run(program(spot, spot, spot))
+    assert [e.outcome for e in run.entries[:3]] == ["done", "done", "refused"]
+    assert console.dry_run(program(spot)).refusals, "what was given counts"
 
 
 def test_detecting_nothing_is_bad_data() -> None:

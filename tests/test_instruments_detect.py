@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from probewise.instruments import DETECTORS, detect
 from probewise.workflow import Array, Axis, Detect, Point, SpecError
 
-NM = np.arange(64) * 2.0
+NM = np.linspace(0.0, 126.0, 64)
 DISCS = ((40.0, 40.0, 16.0), (90.0, 60.0, 10.0), (40.0, 100.0, 8.0))
 
 

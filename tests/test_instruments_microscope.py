@@ -156,7 +156,10 @@ def test_what_was_refused_midway_was_told_until_there() -> None:
     free = step("run_program", parameters={"program": wrong})
     outcome = small_stem().perform(example_job(free, FILM))
     assert [e.outcome for e in outcome.commands] == ["done", "done", "refused", "done"]
-    assert refused(outcome)
+    failure = outcome.failure
+    assert failure is not None and failure.kind == "instrument", "time and dose were spent"
+    assert "ended midway: defocus" in failure.message
+    assert (outcome.cost_credits or 0) > 0 and (outcome.duration_h or 0) > 0
 
 
 def test_the_commands_of_an_outcome_do_the_same_again() -> None:
@@ -168,6 +171,26 @@ def test_the_commands_of_an_outcome_do_the_same_again() -> None:
     run = other.console.run(again, seed=1)
     assert run.failure is None
     np.testing.assert_array_equal(run.arrays["spectra"].data, first.arrays["spectra"].data)
+
+
+def test_a_program_measures_the_sample_that_the_action_is_about() -> None:
+    worker = small_stem()
+    bare = step("run_program", records="overview [count]", parameters={"program": ["overview"]})
+    for sample in ("film", "film", "other"):
+        outcome = worker.perform(example_job(bare, Target(sample=sample, site=0)))
+        assert outcome.failure is None
+        state = worker.console.state()
+        assert (state.sample, state.site) == (sample, 0)
+    verbs = [e.command.verb for e in outcome.commands]
+    assert verbs == ["blank", "load", "overview"]
+    wrong = bare.model_copy(update={"parameters": {"program": PROGRAM}})
+    outcome = worker.perform(example_job(wrong, Target(sample="other", site=0)))
+    assert refused(outcome) and "for an action on 'other'" in outcome.failure.message  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize("sample", ["", "x" * 81, None])
+def test_a_sample_that_cannot_be_loaded_is_refused(sample: str | None) -> None:
+    assert refused(small_stem().perform(example_job(IMAGE, Target(sample=sample, site=0))))
 
 
 def test_an_account_is_given_from_the_log() -> None:

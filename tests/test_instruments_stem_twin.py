@@ -115,7 +115,8 @@ def test_peaks_depend_on_the_surroundings() -> None:
     smooth = np.stack([np.convolve(row, np.ones(9), "same") for row in data.data])
     peaks = energy[band][np.argmax(smooth[:, band], axis=1)]
     assert np.ptp(peaks) > 0.1
-    loss = specimen_of(console).plasmons.loss(*np.array(places).T, energy, 100.0)
+    y, x = np.array(places).T
+    loss = specimen_of(console).plasmons.loss(y, x, energy, 100.0)
     true = energy[band][np.argmax(loss[:, band], axis=1)]
     assert float(np.median(np.abs(peaks - true))) < 0.04
 

@@ -225,7 +225,7 @@ def test_each_estimate_can_decide_alone(estimates: str) -> None:
 
 
 def test_it_stops_when_nothing_is_worth_its_price() -> None:
-    goal = Maximize(quantity="y2", worth_credits=20)
+    goal = Maximize(quantity="y2", worth_credits=100)
     planner = Planner(flow(MAKE, TEST), goal, Budget(credits=500))
     drive(planner, most=150)
     assert planner.last is not None and planner.last.kind == "stop"

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from probewise.planner._network_belief import with_scatter
 from probewise.planner._network_fit import _Posterior, fit_group
 from probewise.planner._network_kernel import LevelKernel
 from probewise.planner._network_process import GroupProcess
@@ -23,7 +24,12 @@ def data(n: int = 24, d: int = 2, levels: int = 2, seed: int = 0) -> Any:
 
 def kernel(levels: int = 2, d: int = 2) -> LevelKernel:
     lengths = 0.3 + 0.1 * np.arange(levels * d, dtype=np.float64).reshape(levels, d)
-    return LevelKernel(lengths, np.array([1.0, 0.4])[:levels], np.array([1.0, 0.7])[:levels])
+    return LevelKernel(
+        lengths,
+        np.array([1.0, 0.4])[:levels],
+        np.array([1.0, 0.7])[:levels],
+        np.array([0.0, 0.02])[:levels],
+    )
 
 
 def process(levels: int = 2) -> GroupProcess:
@@ -105,7 +111,7 @@ def test_a_source_without_relation_is_dropped_and_a_good_one_used() -> None:
     for cheap in (good + 0.1, np.cos(17 * x[:, 0])):
         y, noise = np.where(level == 1, good, cheap), np.full(60, 1e-4)
         fit = fit_group(x, level, y, noise, np.ones(1), 2)
-        found = GroupProcess(fit.kernel, x[:30], level[:30], y[:30], noise[:30], fit.roughness)
+        found = GroupProcess(fit.kernel, x[:30], level[:30], y[:30], noise[:30], fit.nugget)
         before = np.sqrt(fit.kernel.prior_variance(1))
         shares.append(float(np.median(found.moments(z, int(dear[0])).std)) / before)
     assert shares[0] < 0.8 < 0.9 < shares[1]
@@ -120,7 +126,31 @@ def test_roughness_is_fitted_where_no_smooth_function_is() -> None:
         fit_group(x, np.zeros(80, int), y, np.full(80, 1e-8), np.ones(1), 1)
         for y in (smooth, rough)
     ]
-    assert fits[0].roughness[0] < 1e-4 < 0.03 < fits[1].roughness[0] < 0.3
+    rough = [float(fit.kernel.roughness[0]) for fit in fits]
+    assert rough[0] < 1e-4 < 0.03 < rough[1] < 0.3
+
+
+def test_a_cheap_source_tells_of_what_is_peculiar_to_one_candidate() -> None:
+    """No candidate tells of another, but the source of all of them, by 0.9."""
+    rng = np.random.default_rng(8)
+    x = rng.random((60, 3))
+    cheap = rng.standard_normal(60)
+    dear = 0.9 * cheap + np.sqrt(0.19) * rng.standard_normal(60)
+    seen = np.concatenate([x, x[:30]])
+    level = np.repeat([0, 1], [60, 30])
+    y, noise = np.concatenate([cheap, dear[:30]]), np.full(90, 1e-8)
+    fit = fit_group(seen, level, y, noise, np.ones(3), 2)
+    found = GroupProcess(fit.kernel, seen, level, y, noise, fit.nugget).moments(x[30:], 1)
+    assert np.corrcoef(found.mean, dear[30:])[0, 1] > 0.8
+    z = (dear[30:] - found.mean) / found.std
+    assert 0.6 < z.std() < 1.6
+
+
+def test_repetitions_that_disagree_raise_the_noise() -> None:
+    x = np.array([[0.1], [0.1], [0.7], [0.9]])
+    level, y = np.array([0, 0, 0, 1]), np.array([1.0, 2.0, 0.0, 5.0])
+    raised = with_scatter(x, level, y, np.full(4, 0.1))
+    np.testing.assert_allclose(raised, [0.5, 0.5, 0.5, 0.1])
 
 
 @settings(max_examples=25, deadline=None)
@@ -136,7 +166,7 @@ def test_no_data_break_the_algebra(values: list[float], spread: float, seed: int
     x = spread * rng.random((n, 2))
     y, noise = np.array(values), np.full(n, 1e-10)
     fit = fit_group(x, np.zeros(n, int), y, noise, np.ones(2), 1)
-    found = GroupProcess(fit.kernel, x, np.zeros(n, int), y, noise, fit.roughness)
+    found = GroupProcess(fit.kernel, x, np.zeros(n, int), y, noise, fit.nugget)
     moments = found.moments(rng.random((5, 2)), 0, slopes=True)
     for part in (moments.mean, moments.std, moments.mean_slope, moments.std_slope):
         assert np.isfinite(part).all()

@@ -17,6 +17,7 @@ from probewise.planner import (
     Playthrough,
     RehearsalTask,
     Rehearsed,
+    _rehearsed,
     make_policy,
     rehearse,
 )
@@ -139,6 +140,14 @@ def test_a_worth_is_set_against_what_is_spent() -> None:
     assert policy.decide(Bench(SAMPLES, goal, credits=500.0).state).contender == "fixed"
 
 
+@pytest.fixture
+def few_worlds(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Real rehearsals take their time."""
+    monkeypatch.setattr(_rehearsed, "_FIRST_WORLDS", 2)
+    monkeypatch.setattr(_rehearsed, "_MORE_WORLDS", 1)
+
+
+@pytest.mark.usefixtures("few_worlds")
 def test_the_same_state_gives_the_same_choice_with_real_rehearsals() -> None:
     def decide() -> Any:
         bench = Bench(SAMPLES, credits=26.0, hours=30.0)
@@ -160,6 +169,7 @@ def test_contenders_fit_the_workflow() -> None:
         make_policy("rehearsed", SAMPLES, Maximize(quantity="height", over="positions"))
 
 
+@pytest.mark.usefixtures("few_worlds")
 def test_a_campaign_and_the_planner_by_itself_can_be_rehearsed() -> None:
     raw = raw_library_spec(policy="rehearsed", budget={"credits": 26, "hours": 30})
     campaign = Campaign(spec_of(raw))

@@ -12,6 +12,7 @@ from probewise.workflow import (
     COMMANDS,
     Adjust,
     Detect,
+    Entry,
     Forecast,
     InstrumentState,
     Load,
@@ -212,3 +213,14 @@ def test_a_log_without_anything_done_is_no_program() -> None:
     with pytest.raises(SpecError, match="none that was done"):
         program_of([])
     assert Program(commands=(Overview(),)).commands[0].verb == "overview"
+
+
+@pytest.mark.parametrize("raw", [{"verb": "overview"}, {"verb": "place_beam", "at": [1, 2]}])
+def test_the_verb_is_written_even_where_defaults_are_left_away(raw) -> None:
+    command = command_from(raw)
+    entry = Entry(
+        number=1, who="a", command=command, sentence="", verdict="allowed", outcome="done"
+    )
+    short = entry.model_dump(mode="json", exclude_defaults=True)
+    assert short["command"]["verb"] == raw["verb"]
+    assert Entry.model_validate(short) == entry

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+from concurrent.futures import ThreadPoolExecutor
 from importlib import resources
 from typing import Any
 
@@ -23,6 +25,7 @@ from probewise.workflow import (
     Step,
     Target,
     Workflow,
+    _quantity,
     parse_unit,
     same_unit,
 )
@@ -112,6 +115,27 @@ def test_units_are_the_same_with_their_factor() -> None:
     assert same_unit("1", "") and same_unit("a_u", "arbitrary_unit")
     assert not same_unit("nm", "pm") and not same_unit("V", "pm")
     assert str(parse_unit("mV")) == "millivolt"
+
+
+def test_a_registry_of_units_is_built_once_by_however_many_threads(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    built: list[int] = []
+    build = _quantity.pint.UnitRegistry
+
+    def slowly() -> object:
+        built.append(1)
+        time.sleep(0.05)
+        return build()
+
+    with monkeypatch.context() as patch:
+        patch.setattr(_quantity.pint, "UnitRegistry", slowly)
+        _quantity._units.cache_clear()
+        parse_unit.cache_clear()
+        assert same_unit("V", "V") and not built, "one text is one unit: nothing is looked up"
+        with ThreadPoolExecutor(8) as pool:
+            assert all(pool.map(same_unit, ["mV"] * 8, ["millivolt"] * 8))
+    assert len(built) == 1
 
 
 def test_units_that_do_not_meet_name_both_steps() -> None:

@@ -169,6 +169,17 @@ def test_every_hard_limit_counts_what_is_in_flight(budget: dict[str, Any], fits:
     assert state.affordable(state.commitment(action("grow", 1))) is fits
 
 
+def test_whole_ways_keep_credits_and_hours_with_what_is_in_flight() -> None:
+    state = new_state(credits=200.0, hours=12.0)
+    issue(state, action("grow"), "oven")
+    free = state.free_credits
+    keeps = state.bears_price([free, free + 0.1, 0.0], [12.0, 0.0, 12.1])
+    assert keeps.tolist() == [True, False, False]
+    open_session(state, credits=50)
+    assert not state.bears_price(free, 0.0) and state.bears_price(free - 50, 0.0)
+    assert new_state().bears_price(1e9, 1e9)
+
+
 def test_time_that_has_passed_is_gone() -> None:
     state = new_state(hours=12.0)
     grow = action("grow")

@@ -102,7 +102,7 @@ from ._orders import (
 from ._places import Line, Point, Raster, Rectangle, Where
 from ._program import Program, load_program, program_from, program_of, program_text
 from ._quantity import Port, Prior, parse_unit, same_unit
-from ._reading import Chunk, Entry, Frame, Reading, assembled
+from ._reading import Chunk, Entry, Frame, Reading, assembled, is_whole
 from ._space import Continuous, Design, Discrete, Space, Variable
 from ._state import Session, State
 from ._step import ActsOn, Amount, Level, Library, Step
@@ -272,6 +272,7 @@ __all__ = [
     "event_adapter",
     "exposures",
     "geometric_forecast",
+    "is_whole",
     "load_program",
     "parse_unit",
     "path_nm",

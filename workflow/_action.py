@@ -23,7 +23,6 @@ class ActionState(StrEnum):
     RUNNING = "running"
     COMPLETED = "completed"
     FAILED = "failed"
-    RETRYABLE = "retryable"
     ABANDONED = "abandoned"
     UNCERTAIN = "uncertain"
 

@@ -10,7 +10,13 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, TypeAdapter, ValidationError
+from pydantic import (
+    Field,
+    SerializerFunctionWrapHandler,
+    TypeAdapter,
+    ValidationError,
+    model_serializer,
+)
 
 from ._errors import SpecError
 from ._model import Name, Record
@@ -25,6 +31,11 @@ class Command(Record, ABC):
     """Base of all commands. ``verb``, a text, names it in programs and in the journal."""
 
     verb: Any
+
+    @model_serializer(mode="wrap")
+    def _with_verb(self, plain: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """The verb is written even where defaults are left away: it tells what the rest means."""
+        return {"verb": self.verb, **plain(self)}
 
     @abstractmethod
     def sentence(self) -> str:

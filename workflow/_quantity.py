@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import threading
 from functools import cache
 from typing import Any
 
@@ -18,6 +19,9 @@ _POWER = re.compile(
 )
 _NUMBER = re.compile(r"(?<![\w.])\d[\d.]*(?:[eE][-+]?\d+)?")
 _PORT = re.compile(r"^\s*(?P<name>[A-Za-z][\w.\-]*)\s*(?:\[(?P<unit>[^\]]*)\])?\s*$")
+
+_one_thread = threading.Lock()
+"""A registry takes a second to build: fifty threads that need their first unit must not each."""
 
 
 @cache
@@ -39,7 +43,8 @@ def parse_unit(text: str) -> Any:
     """
     try:
         _check_powers(text)
-        return _units().parse_units("" if text.strip() in {"", "1"} else text)
+        with _one_thread:
+            return _units().parse_units("" if text.strip() in {"", "1"} else text)
     except Exception as error:
         raise SpecError(
             "unit",
@@ -65,7 +70,7 @@ def _check_powers(text: str) -> None:
 
 def same_unit(first: str, second: str) -> bool:
     """Whether two unit texts mean the same unit, factor included."""
-    return bool(parse_unit(first) == parse_unit(second))
+    return first == second or bool(parse_unit(first) == parse_unit(second))
 
 
 class Port(Record):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -83,7 +83,8 @@ class Entry(Record):
 
     ``verdict`` is the guardian's: ``allowed``, ``confirmed`` (a person vouched for it) or
     ``refused``; ``limits`` names the limits that it judged by. ``start_s`` counts from the start of
-    the program, by the instrument's clock.
+    the program, by the instrument's clock. Doses are those of :class:`Forecast`: all electrons over
+    the field of view, and where most fell.
     """
 
     number: int
@@ -98,19 +99,24 @@ class Entry(Record):
     duration_s: NonNegative = 0.0
     electrons: NonNegative = 0.0
     dose_e_per_A2: NonNegative = 0.0
+    local_dose_e_per_A2: NonNegative = 0.0
     gave: tuple[str, ...] = ()
     found: tuple[Point, ...] = ()
 
 
-def assembled(frame: Frame, parts: list[Chunk]) -> tuple[Array, bool]:
-    """The array of a frame from its parts, and whether it is whole; NaN where nothing came."""
+def assembled(frame: Frame, parts: Sequence[Chunk]) -> Array:
+    """The array of a frame from its parts; NaN where nothing came."""
     data = np.full(frame.shape, np.nan)
     for part in parts:
-        assert part.data is not None
-        data[part.start : part.start + len(part.data)] = part.data
+        if part.data is not None:
+            data[part.start : part.start + len(part.data)] = part.data
+    return Array(data, frame.unit, frame.axes, frame.quantity, frame.kind, dict(frame.metadata))
+
+
+def is_whole(frame: Frame, parts: Sequence[Chunk]) -> bool:
+    """Whether the parts cover all of the frame's first axis."""
     covered = np.zeros(frame.shape[0], dtype=bool)
     for part in parts:
-        assert part.data is not None
-        covered[part.start : part.start + len(part.data)] = True
-    array = Array(data, frame.unit, frame.axes, frame.quantity, frame.kind, dict(frame.metadata))
-    return array, bool(covered.all())
+        if part.data is not None:
+            covered[part.start : part.start + len(part.data)] = True
+    return bool(covered.all())

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
 from ._action import Action, ActionState, Commitment, Target
 from ._autonomy import Autonomy
 from ._decision import Decision, Grant, Recommendation
@@ -31,6 +34,8 @@ from ._orders import Abort, Change, Continue, Pause, Stop
 from ._step import Step
 from ._wishes import Wishes
 from ._workflow import Workflow
+
+_SLACK = 1e-9
 
 
 @dataclass
@@ -308,7 +313,7 @@ class State:
             return False  # what it did not spend was given back
         else:
             free = min(self.free_credits, self.session_free(session_id))
-        if commitment.credits > free + 1e-9:
+        if commitment.credits > free + _SLACK:
             return False
         if self.budget.hours is not None and self.now_h + commitment.hours > self.budget.hours:
             return False
@@ -318,6 +323,16 @@ class State:
             return False
         limit = self.budget.samples
         return limit is None or self.samples_begun + commitment.samples <= limit
+
+    def bears_price(self, credits: ArrayLike, hours: ArrayLike) -> NDArray[np.bool_]:
+        """Whether expected prices of whole ways, of any shape, keep the limits of credits and time.
+
+        The action that begins a way must be :meth:`affordable` besides.
+        """
+        keep = np.asarray(credits) <= self.ungranted_credits + _SLACK
+        if self.budget.hours is not None:
+            keep = keep & (self.now_h + np.asarray(hours) <= self.budget.hours + _SLACK)
+        return keep
 
     # -- dose -------------------------------------------------------------------------------------
 

@@ -63,16 +63,11 @@ class Job:
         n = len(self.action.target.positions) or 1
         return self.step.cost_credits.draw(rng, n), self.step.latency_h.draw(rng, n)
 
-    def draw_dose(self) -> float:
-        """Electrons per square ångström drawn from the step's distribution, for twins."""
-        rng = np.random.default_rng([self.action.seed, 2])
-        return self.step.dose_e_per_A2.draw(rng, len(self.action.target.positions) or 1)
-
 
 @dataclass(frozen=True)
 class Outcome:
     """What a worker returns. What is left ``None`` is filled in by the seat: the step's median cost
-    and dose, and the time it took."""
+    and dose, and the time it took. ``commands`` are those that an instrument was given."""
 
     values: Mapping[str, Estimate] = field(default_factory=dict)
     arrays: Mapping[str, Array] = field(default_factory=dict)

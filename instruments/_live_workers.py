@@ -1,0 +1,200 @@
+"""Microscopes behind servers and devices, as workers of a campaign."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, ClassVar, TypeVar, final
+
+from pydantic import ValidationError
+
+from ..workflow import Record, SpecError
+from ._claim import Claim
+from ._dm import ArrayServerDriver, ArrayServerSettings
+from ._dm_client import ArrayServer
+from ._driver import Driver
+from ._fitting import fitting_procedures
+from ._microscope import Microscope
+from ._ophyd import OphydDriver, OphydSettings, parts_of
+from ._ophyd_rig import OphydRig
+from ._procedures import Geometry, Procedure
+from ._tango import TangoDriver, TangoSettings
+from ._tango_client import TangoMicroscope
+
+Settings = TypeVar("Settings", bound=Record)
+
+
+@final
+class ArrayServerScope(Microscope):
+    """A microscope behind a DigitalMicrograph array server, or its twin.
+
+    To the campaign it is a live instrument, whatever answers at the address.
+
+    Parameters
+    ----------
+    uri
+        ``PYRO:array.server@host:9091``, as the server prints it.
+    pixels
+        Of an overview, whose pixels name the positions of later steps.
+    serializer
+        ``serpent`` or ``msgpack``.
+    patience_s
+        How long an answer may take beyond the time of the measurement.
+    **more
+        Fields of :class:`ArrayServerSettings`, and what :class:`Microscope` takes.
+
+    Raises
+    ------
+    SpecError
+        If one of these is unknown or impossible.
+    WorkerError
+        If another driver holds the microscope, or the extra ``dm`` is not installed.
+    """
+
+    twin: ClassVar[bool] = False
+
+    def __init__(
+        self, uri: str, pixels: int = 128, serializer: str = "serpent", patience_s: float = 20.0,
+        **more: Any,
+    ) -> None:  # fmt: skip
+        settings, rest = _parted(ArrayServerSettings, more, "worker array-server")
+        server = ArrayServer(uri, serializer, patience_s)
+
+        def make(claim: Claim) -> Driver:
+            return ArrayServerDriver(server, claim, settings)
+
+        driver = _claimed(uri, server.who, make)
+        super().__init__(driver, Geometry(pixels, settings.field_of_view_nm), **rest)
+
+    def procedures(self) -> Mapping[str, Procedure]:
+        return fitting_procedures(self.geometry, self.console.driver)
+
+
+@final
+class TangoScope(Microscope):
+    """A microscope behind asyncroscopy-style Tango devices, or their twin.
+
+    Parameters
+    ----------
+    device, scan_device, spectrum_device
+        Addresses of the microscope and of its settings.
+    data_folder
+        Where the server's acquisitions are to be seen from here.
+    pixels, field_of_view_nm
+        Of an overview, whose pixels name the positions of later steps.
+    patience_s
+        How long an answer may take beyond the time of the measurement. Keep it below the limit
+        ``silence_s``, so that the driver's own word comes first.
+    **more
+        Fields of :class:`TangoSettings`, and what :class:`Microscope` takes.
+
+    Raises
+    ------
+    SpecError
+        If one of these is unknown or impossible.
+    WorkerError
+        If another driver holds the microscope, or the extra ``tango`` is not installed.
+    """
+
+    twin: ClassVar[bool] = False
+
+    def __init__(
+        self, device: str, scan_device: str, spectrum_device: str, data_folder: str,
+        pixels: int = 128, field_of_view_nm: float = 200.0, patience_s: float = 25.0, **more: Any,
+    ) -> None:  # fmt: skip
+        settings, rest = _parted(TangoSettings, more, "worker tango-stem")
+        scope = TangoMicroscope(device, scan_device, spectrum_device, data_folder, patience_s)
+
+        def make(claim: Claim) -> Driver:
+            return TangoDriver(scope, claim, settings)
+
+        driver = _claimed(device, scope.who, make)
+        super().__init__(driver, Geometry(pixels, field_of_view_nm), **rest)
+
+    def procedures(self) -> Mapping[str, Procedure]:
+        return fitting_procedures(self.geometry, self.console.driver)
+
+
+@final
+class OphydInstrument(Microscope):
+    """An ophyd-async device that moves and reads.
+
+    Parameters
+    ----------
+    device
+        Its name under the entry points ``probewise.ophyd_devices``; code is never named.
+    y, x, detector, exposure, shutter
+        Its parts, by dotted paths in the device's own tree; the last two may be empty.
+    pixels
+        Of an overview, whose pixels name the positions of later steps.
+    patience_s
+        How long any single wait may take.
+    **more
+        Fields of :class:`OphydSettings`, and what :class:`Microscope` takes.
+
+    Raises
+    ------
+    SpecError
+        If one of these is unknown or impossible.
+    WorkerError
+        If another driver holds the device, it is not registered or does not connect, or the extra
+        ``bluesky`` is not installed.
+    """
+
+    twin: ClassVar[bool] = False
+
+    def __init__(
+        self, device: str, y: str, x: str, detector: str = "", exposure: str = "",
+        shutter: str = "", pixels: int = 32, patience_s: float = 20.0, **more: Any,
+    ) -> None:  # fmt: skip
+        settings, rest = _parted(OphydSettings, more, "worker ophyd")
+        given = {"y": y, "x": x, "detector": detector, "exposure": exposure, "shutter": shutter}
+        parts, needs = parts_of(given)
+
+        def make(claim: Claim) -> Driver:
+            rig = OphydRig(device, parts, needs, patience_s)
+            try:
+                return OphydDriver(rig, claim, settings)
+            except BaseException:
+                rig.close()
+                raise
+
+        driver = _claimed(f"ophyd:{device}", f"ophyd device {device!r}", make)
+        super().__init__(driver, Geometry(pixels, settings.field_of_view_nm), **rest)
+
+    def procedures(self) -> Mapping[str, Procedure]:
+        return fitting_procedures(self.geometry, self.console.driver)
+
+
+def _claimed(what: str, who: str, make: Callable[[Claim], Driver]) -> Driver:
+    """A driver with the sole right to its instrument; the right is given back if it fails."""
+    claim = Claim(what, who)
+    try:
+        return make(claim)
+    except BaseException:
+        claim.release()
+        raise
+
+
+def _parted(
+    kind: type[Settings], given: dict[str, Any], who: str
+) -> tuple[Settings, dict[str, Any]]:
+    """The settings among keywords, and the other keywords.
+
+    Raises
+    ------
+    SpecError
+        If a setting is impossible.
+    """
+    own = {k: v for k, v in given.items() if k in kind.model_fields}
+    rest = {k: v for k, v in given.items() if k not in kind.model_fields}
+    try:
+        return kind.model_validate(own), rest
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(map(str, first["loc"]))
+        raise SpecError(
+            who,
+            f"{where}={str(first.get('input'))[:60]!r} ({first['msg']})",
+            f"settings {sorted(kind.model_fields)}",
+            "correct the setting",
+        ) from error
