@@ -67,7 +67,9 @@ class Job:
 @dataclass(frozen=True)
 class Outcome:
     """What a worker returns. What is left ``None`` is filled in by the seat: the step's median cost
-    and dose, and the time it took. ``commands`` are those that an instrument was given."""
+    and dose, and the time it took. ``commands`` are those that an instrument was given. ``arrays``
+    beside a failure are what came before it, under any names; they are kept as far as they hold
+    finite numbers along axes that fit."""
 
     values: Mapping[str, Estimate] = field(default_factory=dict)
     arrays: Mapping[str, Array] = field(default_factory=dict)
