@@ -191,7 +191,7 @@ class Seat:
         except (ProbewiseError, OSError, KeyError) as error:
             return Outcome(failure=_raised("missing", error))
         try:
-            outcome = self.worker.perform(Job(issued.action, step, arrays))
+            outcome = self.worker.perform(Job(issued.action, step, arrays, issued.approved_by))
         except StoreError as error:
             return Outcome(failure=_raised("missing", error))
         except ProbewiseError as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from typing import ClassVar, TypeVar, final
 
@@ -41,6 +42,7 @@ from ._sweep import Sweep, fit_sweep
 T = TypeVar("T")
 
 _WHO = "worker 'spectrum-analysis'"
+_REMEMBERED = 512
 _ABOUT = {
     "reject_spikes": "spikes and gaps replaced in spectra or loops; their share",
     "fit_plasmon": "energy, width, area of the strongest plasmon peak above the zero-loss tail",
@@ -100,6 +102,7 @@ class SpectrumAnalysis(Worker):
             )
         self._peaks, self._shape = peaks or None, peak_shape
         self._window = (window_low_eV, window_high_eV) if window_high_eV > 0.0 else None
+        self._fits: OrderedDict[bytes, PlasmonFit] = OrderedDict()
         self._cyclic, self._usual_spans = cyclic, usual_spans or None
         self._sweep_offset = sweep_offset
 
@@ -161,10 +164,9 @@ class SpectrumAnalysis(Worker):
     def _plasmon(self, job: Job) -> Outcome:
         curves = _curves(job)
         energy = in_eV(curves)
-        shape = "drude" if self._shape == "drude" else "lorentz"
 
         def one(row: NDArray[np.float64]) -> PlasmonFit:
-            return fit_plasmon(energy, row, peaks=self._peaks, shape=shape, window_eV=self._window)
+            return self._fit_once(energy, row)
 
         fits, faults = _each(curves, one)
         rows = {p: f.strongest for p, f in fits.items() if f.strongest is not None}
@@ -178,6 +180,19 @@ class SpectrumAnalysis(Worker):
         misfit = float(np.median([f.misfit for f in fits.values()]))
         units = {"plasmon_energy": "eV", "plasmon_width": "eV"}
         return _given(job, list(rows), found, faults, {"misfit": misfit}, units=units)
+
+    def _fit_once(self, energy: NDArray[np.float64], row: NDArray[np.float64]) -> PlasmonFit:
+        """The fit of a spectrum; a step over all spectra so far meets most of them again."""
+        key = energy.tobytes() + row.tobytes()
+        if key not in self._fits:
+            shape = "drude" if self._shape == "drude" else "lorentz"
+            self._fits[key] = fit_plasmon(
+                energy, row, peaks=self._peaks, shape=shape, window_eV=self._window
+            )
+        self._fits.move_to_end(key)
+        while len(self._fits) > _REMEMBERED:
+            self._fits.popitem(last=False)
+        return self._fits[key]
 
     def _fit_edges(self, job: Job) -> Outcome:
         if not self._edges:

@@ -47,7 +47,8 @@ class Microscope(Worker, ABC):
     geometry
         Of the overview, whose pixels name the positions of later steps.
     vouched_by
-        The person who vouches for commands that the limits want confirmed; empty for nobody.
+        The person who vouches for commands that the limits want confirmed, where nobody approved
+        the action; empty for nobody.
     limits_file
         A YAML file with limits in place of the default ones of the target.
     **limits
@@ -101,7 +102,8 @@ class Microscope(Worker, ABC):
     def perform(self, job: Job) -> Outcome:
         """Build the program of the step and run it.
 
-        The arrays that the step records are those of the program by name, else in their order;
+        Whoever approved the action vouches for what the limits want confirmed in it. The arrays
+        that the step records are those of the program by name, else in their order;
         those at positions of a site carry the pixels as their first axis.
 
         Raises
@@ -126,7 +128,7 @@ class Microscope(Worker, ABC):
         run = self._console.run(
             program,
             who=job.action.id,
-            vouched=self._vouched_by,
+            vouched=job.approved_by or self._vouched_by,
             seed=job.action.seed,
             hours=self.hours(job),
         )

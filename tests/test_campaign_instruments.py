@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 from unittest.mock import create_autospec
@@ -26,6 +26,7 @@ from probewise.campaign._tracking import MlflowSink
 from probewise.campaign._verify import verify
 from probewise.instruments import Console, StemTwinDriver
 from probewise.workflow import (
+    Approve,
     Awaiting,
     Decided,
     Event,
@@ -56,7 +57,7 @@ def run(tmp_path_factory: pytest.TempPathFactory, installed: None) -> tuple[Path
     return folder, events
 
 
-def looks(events: list[Event]) -> list[Observed]:
+def looks(events: Sequence[Event]) -> list[Observed]:
     return [e for e in events if isinstance(e, Observed) and e.observation.commands]
 
 
@@ -176,7 +177,7 @@ def broken(tmp_path_factory: pytest.TempPathFactory, installed: None) -> tuple[P
     return folder, events
 
 
-def lost_look(events: list[Event]) -> Observation:
+def lost_look(events: Sequence[Event]) -> Observation:
     (lost,) = [e.observation for e in looks(events) if e.observation.failure is not None]
     return lost
 
@@ -246,3 +247,45 @@ def test_documents_of_a_run_name_what_came_before_a_failure(
     lost = lost_look(events)
     failed = [d for kind, d in documents(folder) if kind == "event" and "failure" in d["data"]]
     assert [d["data"]["spectra"].endswith(f"{lost.action_id}.spectra") for d in failed] == [True]
+
+
+def dwelling(autonomy: dict[str, Any]) -> Campaign:
+    """A campaign whose overview dwells longer than the limits allow without a person's word."""
+    raw = raw_campaign("live-stem", autonomy=autonomy, budget={"credits": 8, "hours": 20})
+    look = next(s for s in raw["workflow"]["steps"] if s["name"] == "look")
+    look["parameters"]["program"][0]["overview"]["dwell_s"] = 40e-6
+    return Campaign(spec_of(raw))
+
+
+def test_who_approves_an_action_vouches_for_its_long_dwell() -> None:
+    campaign = dwelling({"levels": {3: "approve", 4: "auto"}})
+    for event in campaign:
+        if isinstance(event, Awaiting):
+            campaign.order(Approve(actions=(event.action.id,)), "ada")
+    issued = [e for e in campaign.seen if isinstance(e, Issued)]
+    approved = {e.action.step: e.approved_by for e in issued}
+    assert approved["look"] == "ada" and approved["load_sample"] == ""
+    looked = next(e.observation for e in looks(campaign.seen) if len(e.observation.commands) > 2)
+    assert looked.failure is None
+    verdicts = {entry.command.verb: entry.verdict for entry in looked.commands}
+    assert verdicts["overview"] == "confirmed" and verdicts["spectrum"] == "allowed"
+
+
+@pytest.mark.parametrize(
+    "autonomy",
+    [
+        {"levels": {3: "auto", 4: "auto"}},
+        {"levels": {3: "approve", 4: "auto"}, "timeout_s": 0.01, "at_timeout": "approve"},
+    ],
+)
+def test_where_no_person_approved_nobody_vouches(autonomy: dict[str, Any]) -> None:
+    campaign = dwelling(autonomy)
+    campaign.run()
+    overviews = [
+        entry
+        for e in looks(campaign.seen)
+        for entry in e.observation.commands
+        if entry.command.verb == "overview"
+    ]
+    assert overviews and {entry.verdict for entry in overviews} == {"refused"}
+    assert "vouch" in overviews[0].reason

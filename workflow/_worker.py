@@ -46,11 +46,15 @@ class Offer(Record):
 
 @dataclass(frozen=True)
 class Job:
-    """An action with its step and the arrays it needs, as a worker receives it."""
+    """An action with its step and the arrays it needs, as a worker receives it.
+
+    ``approved_by`` is the person who approved this very action; empty where nobody was asked.
+    """
 
     action: Action
     step: Step
     arrays: Mapping[str, tuple[Array, ...]] = field(default_factory=dict)
+    approved_by: str = ""
 
     @cached_property
     def rng(self) -> np.random.Generator:
