@@ -24,7 +24,7 @@ from ._analyst import (
 from ._atoms import find_columns, fit_atoms
 from ._contours import BORDER_px, Curve, find_edges, find_walls
 from ._particles import Particles, find_particles
-from ._patches import PATCH, contrast, filled, patch_features
+from ._patches import contrast, filled, patch_features
 
 _WHO = "worker 'image-analysis'"
 _ABOUT = {
@@ -141,8 +141,6 @@ class ImageAnalysis(Worker):
     def _describe(self, job: Job, image: Floats, pixel: float, unit: str) -> Outcome:
         """A table ``features`` of every pixel: eight scores of the patch around it, and how far it
         lies from the rim of the nearest particle, negative inside."""
-        if min(image.shape) < PATCH:
-            raise BadData(f"an image of shape {image.shape}", f"{PATCH} x {PATCH} pixels or more")
         found = self._found(filled(image, limit=1e3))
         features = np.column_stack([patch_features(image), _from_rims(found, image.shape)])
         pixels = [(int(r), int(c)) for r, c in np.ndindex(*image.shape)]

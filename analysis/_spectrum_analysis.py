@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import ClassVar, TypeVar, final
 
 import numpy as np
@@ -20,6 +21,7 @@ from ..workflow import (
     WorkerError,
 )
 from ._analyst import (
+    WEIGHT,
     BadData,
     Curves,
     combine_all,
@@ -257,7 +259,29 @@ class SpectrumAnalysis(Worker):
 
 
 def _curves(job: Job) -> Curves:
-    return read_curves(next(iter(inputs(job, _WHO).values())))
+    """The curves of the first array, without those that weights beside it say are bad."""
+    given = inputs(job, _WHO)
+    weights = [a for arrays in given.values() for a in arrays if a.quantity == WEIGHT]
+    arrays = [a for a in next(iter(given.values())) if a.quantity != WEIGHT]
+    last = {
+        int(n): float(v) for w in weights for n, v in zip(w.axes[0].values, w.data, strict=True)
+    }
+    bad = {n for n, v in last.items() if v == 0.0}
+    if not bad:
+        return read_curves(arrays)
+    good = [kept for a in arrays if len((kept := _without(a, bad)).data)]
+    if not good:
+        raise BadData("weights of 0 for all curves", "see what the watch says, and take them again")
+    return read_curves(good)
+
+
+def _without(array: Array, bad: set[int]) -> Array:
+    if len(array.axes) != 2:
+        return array
+    numbers, *others = array.axes
+    good = ~np.isin(np.rint(numbers.values), list(bad))
+    axes = (replace(numbers, values=numbers.values[good]), *others)
+    return replace(array, data=array.data[good], axes=axes)
 
 
 def _each(

@@ -217,7 +217,7 @@ def test_amount_that_cannot_be_is_refused(field: dict[str, float]) -> None:
 # -- what the scenarios mean ----------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", ["sm-bfo", "bfo-replay"])
+@pytest.mark.parametrize("name", ["sm-bfo", "bfo-replay", "stem-plasmon"])
 def test_workflow_survives_json(name: str) -> None:
     flow = scenario(name)
     assert Workflow.model_validate_json(flow.model_dump_json()) == flow
