@@ -267,6 +267,8 @@ def _curves(job: Job) -> Curves:
         int(n): float(v) for w in weights for n, v in zip(w.axes[0].values, w.data, strict=True)
     }
     bad = {n for n, v in last.items() if v == 0.0}
+    if not arrays:
+        raise BadData("weights alone", "let the step consume the curves first")
     if not bad:
         return read_curves(arrays)
     good = [kept for a in arrays if len((kept := _without(a, bad)).data)]
