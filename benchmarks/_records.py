@@ -8,6 +8,7 @@ import platform
 from collections.abc import Iterator
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from typing import BinaryIO
 
 from pydantic import BaseModel, ConfigDict
 
@@ -105,15 +106,20 @@ def append(path: Path, run: Run) -> None:
     """Add a run as one line, after whatever a crash left at the end."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("a+b") as file:
-        end = file.seek(0, os.SEEK_END)
-        if end:
-            file.seek(end - 1)
-            if file.read(1) != b"\n":
-                file.truncate(_last_line_end(path))
-                file.seek(0, os.SEEK_END)
+        end_whole(file, path)
         file.write(json.dumps(run.model_dump(mode="json")).encode() + b"\n")
         file.flush()
         os.fsync(file.fileno())
+
+
+def end_whole(file: BinaryIO, path: Path) -> None:
+    """Go to the end of an open file of lines, and cut off a last one that a crash tore."""
+    end = file.seek(0, os.SEEK_END)
+    if end:
+        file.seek(end - 1)
+        if file.read(1) != b"\n":
+            file.truncate(_last_line_end(path))
+            file.seek(0, os.SEEK_END)
 
 
 def _last_line_end(path: Path) -> int:

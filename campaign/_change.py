@@ -10,7 +10,7 @@ from ._check_spec import check_aims
 from ._load_spec import named_goal
 from ._spec import CampaignSpec, spec_from_dict
 
-CHANGEABLE = ("goal", "budget", "policy", "autonomy")
+CHANGEABLE = ("goal", "budget", "policy", "autonomy", "session")
 
 
 def present_spec(spec: CampaignSpec, state: State) -> CampaignSpec:
@@ -21,6 +21,7 @@ def present_spec(spec: CampaignSpec, state: State) -> CampaignSpec:
             "budget": state.budget,
             "policy": state.policy or spec.policy,
             "autonomy": state.autonomy,
+            "session": state.wishes,
         }
     )
 
@@ -60,6 +61,7 @@ def resolve_change(spec: CampaignSpec, state: State, changes: Mapping[str, Any])
     found = spec_from_dict(raw, spec.name)
     check_aims(found)
     _check_spent(found, state)
+    _check_wishes(found, state)
     new = {name: getattr(found, name) for name in CHANGEABLE}
     old = present_spec(spec, state)
     return Change(**{k: v for k, v in new.items() if v != getattr(old, k)})
@@ -74,6 +76,26 @@ def _put(raw: dict[str, Any], path: list[str], value: Any, key: str) -> None:
             "set", repr(key), "keys of the specification", "see 'probewise schema' for all fields"
         )
     place[path[-1]] = value
+
+
+def _check_wishes(found: CampaignSpec, state: State) -> None:
+    """A reward names what is measured at positions, and a place to be like was looked at."""
+    wishes = found.session
+    tables = [t for s in state.inventory.places.values() for t in s.tables.values()]
+    measured = {c for t in tables for c in t.columns} | set(found.workflow.scalars)
+    stray = [] if wishes.reward is None else sorted(set(wishes.reward.names) - measured)
+    if stray:
+        raise SpecError(
+            "session.reward", f"{stray}", f"formulas of {sorted(measured)}", "correct the formula"
+        )
+    known = {p for t in tables for p in t.positions}
+    if wishes.more_like is not None and known and wishes.more_like not in known:
+        raise SpecError(
+            "session.more_like",
+            f"{wishes.more_like}",
+            "a position (row,column) of which local structure is known",
+            "name a pixel of the overview",
+        )
 
 
 def _check_spent(found: CampaignSpec, state: State) -> None:

@@ -109,12 +109,13 @@ def change(
         list[str],
         typer.Argument(
             metavar="KEY=VALUE...",
-            help="Such as budget.credits=3000 policy=random goal=explore autonomy.levels.4=approve",
+            help="Such as budget.credits=3000 policy=random goal=explore autonomy.levels.4=approve "
+            "session.exploit=true session.forbid=10,10,20,20 session.more_like=12,30",
         ),
     ],
     wait: Wait = 10.0,
 ) -> None:
-    """Change goal, budget, policy or autonomy from the next decision on."""
+    """Change goal, budget, policy, autonomy or what sessions heed, from the next decision on."""
     with complaining():
         pairs = dict(_pair(text) for text in changes)
     _order(run, wait, "set", changes=pairs)

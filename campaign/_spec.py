@@ -19,6 +19,7 @@ from ..workflow import (
     SpecError,
     State,
     Status,
+    Wishes,
     WorkerSpec,
     Workflow,
 )
@@ -50,6 +51,8 @@ class CampaignSpec(Record):
     autonomy
         What is done at once, what a human is asked for first, and what is only proposed. Levels of
         live microscopes that it leaves out are ``approve`` (see ``_live_autonomy.py``).
+    session
+        What sessions heed from the start; people may change it (``probewise set``).
     needs_data
         Where the recording comes from that ``--data`` must name, for people.
     notes
@@ -68,6 +71,7 @@ class CampaignSpec(Record):
     workflow: Workflow
     workers: dict[Name, WorkerSpec] = Field(min_length=1)
     autonomy: Autonomy = Autonomy()
+    session: Wishes = Wishes()
     guardian: WorkerSpec = WorkerSpec(type="limits-guardian")
     specimens: dict[Name, Specimen] = {}
     needs_data: str = ""
@@ -91,6 +95,7 @@ class CampaignSpec(Record):
             inventory=inventory,
             policy=self.policy,
             autonomy=self.autonomy,
+            wishes=self.session,
         )
 
 

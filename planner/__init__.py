@@ -7,6 +7,8 @@ from ._belief import Belief
 from ._evidence import belief_from, looked_at, relevant_quantities
 from ._forecast import Forecast, Spread, forecasts
 from ._hierarchy import HierarchicalPlanner
+from ._hole_session import HoleChoice, HoleSession
+from ._holes import Hole, MoveCosts
 from ._leftover import Leftover, left_on_the_table
 from ._make_policy import make_policy, policy_names
 from ._network_planner import NetworkPlanner, NetworkSettings
@@ -25,7 +27,9 @@ from ._rehearsal import (
     tasks_for,
 )
 from ._rehearsed import Rehearsed
+from ._session_prices import ProbePrices
 from ._settings import PlannerSettings
+from ._structure_property import StructureProperty, Visit
 from ._view import View, make_view, recommend_from
 from ._worlds import Best, Certainty, Objective, Probe, Worlds
 
@@ -38,7 +42,11 @@ __all__ = [
     "FixedWorkflow",
     "Forecast",
     "HierarchicalPlanner",
+    "Hole",
+    "HoleChoice",
+    "HoleSession",
     "Leftover",
+    "MoveCosts",
     "NetworkPlanner",
     "NetworkSettings",
     "Objective",
@@ -50,12 +58,15 @@ __all__ = [
     "Price",
     "Prices",
     "Probe",
+    "ProbePrices",
     "RandomSearch",
     "RehearsalTask",
     "Rehearsed",
     "SingleSource",
     "Spread",
+    "StructureProperty",
     "View",
+    "Visit",
     "Worlds",
     "belief_from",
     "contenders",

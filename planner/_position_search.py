@@ -11,6 +11,7 @@ from ..workflow import (
     Alternative,
     Decision,
     Estimate,
+    Formula,
     Goal,
     Grant,
     Recommendation,
@@ -18,6 +19,7 @@ from ..workflow import (
     State,
     Step,
     Target,
+    Wishes,
     Workflow,
 )
 from ._build import build_action
@@ -98,28 +100,34 @@ class PositionSearch:
             )
         return Target(design=samples[0].sites[0], sample=samples[0].id, site=0)
 
-    def _belief(self, state: State, target: Target) -> PositionBelief | None:
+    def _belief(
+        self, state: State, target: Target, reward: Formula | None = None
+    ) -> PositionBelief | None:
         features = features_of(state, target)
         if features is None:
             return None
         use = "structure" if self._use == "structure" else "place"
-        return PositionBelief(features, measured_of(state, target, self._goal.quantity), use)
+        measured = measured_of(state, target, self._goal.quantity, reward)
+        return PositionBelief(features, measured, use)
 
     def _next_position(
         self, state: State, session: str, chain: tuple[Step, ...], target: Target
     ) -> Decision:
-        belief = self._belief(state, target)
+        belief = self._belief(state, target, state.wishes.reward)
         step = chain[0]
         taken = self._taken(state, target)
-        if belief is None or len(taken) + step.batch > len(belief.positions):
-            return close(state, session, "every position is measured")
+        if belief is None:
+            return close(state, session, "no position is known")
+        forbidden = {p for p in belief.positions if not state.wishes.allows(*p)}
+        left = sorted(set(belief.positions) - taken - forbidden)
+        if len(left) < step.batch:
+            return close(state, session, "every position that may be measured is measured")
         rng = np.random.default_rng([state.seed, 5, state.actions_numbered])
         if self._use == "random":
-            left = sorted(set(belief.positions) - set(taken))
             picked = tuple(left[i] for i in rng.choice(len(left), step.batch, replace=False))
             gain = 0.0
         else:
-            picked, gain = belief.for_best(step.batch, taken, rng)
+            picked, gain = belief.for_best(step.batch, [*taken, *forbidden], rng, state.wishes)
         price = Prices(state).chain(chain).credits
         rate = state.sessions[session].grant.reservation_rate
         if self._use != "random" and len(taken) >= 6 and gain / max(price, 1e-9) < rate:
@@ -135,10 +143,10 @@ class PositionSearch:
             return close(state, session, f"the grant does not bear another {step.name}")
         return self._measure(state, session, action, belief, gain, price)
 
-    def _taken(self, state: State, target: Target) -> list[Position]:
-        """Positions that were probed, or that may not be."""
-        refused = [p for i in state.refused for p in state.actions[i].target.positions]
-        return [*state.inventory.status((target.sample or "", target.site, ())).probed, *refused]
+    def _taken(self, state: State, target: Target) -> set[Position]:
+        """Positions that were probed, or refused."""
+        refused = {p for i in state.refused for p in state.actions[i].target.positions}
+        return refused | set(state.inventory.status((target.sample or "", target.site, ())).probed)
 
     def _measure(
         self,
@@ -153,22 +161,26 @@ class PositionSearch:
         mean, std = float(belief.mean()[index]), float(belief.std()[index])
         where = ", ".join(str(p) for p in action.target.positions)
         reason = f"position {where} ({self.name}): believed {mean:.3g} ± {std:.2g}"
+        if self._use != "random" and state.wishes.exploit:
+            reason += ", the largest of all: exploiting, as was wished"
         return self._act(state, session, action, reason).model_copy(
             update={
                 "value": gain,
                 "price_credits": price,
                 "index": gain / max(price, 1e-9),
-                "expected": {self._goal.quantity: Estimate(value=mean, std=std)},
-                "alternatives": self._runners_up(belief, action, price),
+                "expected": {}
+                if state.wishes.reward is not None
+                else {self._goal.quantity: Estimate(value=mean, std=std)},
+                "alternatives": self._runners_up(belief, action, price, state.wishes),
             }
         )
 
     def _runners_up(
-        self, belief: PositionBelief, action: Action, price: float
+        self, belief: PositionBelief, action: Action, price: float, wishes: Wishes
     ) -> tuple[Alternative, ...]:
         if self._use == "random":
             return ()
-        gain, _ = belief.improvement()
+        gain = belief.gains(wishes)
         order = np.argsort(-gain, kind="stable")[:6]
         return tuple(
             Alternative(
@@ -180,6 +192,7 @@ class PositionSearch:
             )
             for i in order
             if belief.positions[i] not in action.target.positions
+            and wishes.allows(*belief.positions[i])
         )[:5]
 
     def _act(self, state: State, session: str, action: Action, reason: str) -> Decision:

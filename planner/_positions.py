@@ -14,12 +14,14 @@ from typing import Literal, final
 import numpy as np
 from scipy.stats import norm
 
-from ..workflow import State, Step, Table, Target, Workflow
+from ..workflow import Estimate, Formula, State, Step, Table, Target, Wishes, Workflow
 from ._gp import Matrix, Process, Vector, default_kernel, fit_kernel
+from ._session_reward import reward_of
 
 Position = tuple[int, int]
 
 _RANDOM_START = 6
+_NO_WISHES = Wishes()
 
 
 @dataclass(frozen=True)
@@ -59,7 +61,9 @@ class PositionBelief:
         span = np.maximum(place.max(0) - place.min(0), 1.0)
         place = (place - place.min(0)) / span
         names = sorted(c for c in features.columns if c[0] == "f" and c[1:].isdigit())
-        inputs = place
+        inputs = self._local = place
+        if names:
+            self._local = np.array([features.columns[c] for c in names]).T
         if use == "structure" and names:
             local = np.array([features.columns[c] for c in names]).T
             local = (local - local.mean(0)) / np.maximum(local.std(0).max(), 1e-12)
@@ -134,15 +138,47 @@ class PositionBelief:
         gain[self.rows] = 0.0
         return gain, best
 
+    def gains(self, wishes: Wishes) -> Vector:
+        """What measuring each position is worth to people who wish this, in the property's unit.
+
+        The expected improvement and the standard deviation by their weights, or the mean above the
+        lowest where the largest believed value is to be measured next. What looks like the place
+        that more is wanted of is worth more by so many times the largest gain.
+        """
+        gain = np.zeros(len(self.positions))
+        if wishes.exploit:
+            mean = self.mean()
+            gain = mean - mean.min()
+        else:
+            if wishes.maximize:
+                gain += wishes.maximize * self.improvement()[0]
+            if wishes.explore:
+                gain += wishes.explore * self.std()
+        gain += self._liking(wishes) * float(gain.max())
+        gain[self.rows] = 0.0
+        return gain
+
+    def _liking(self, wishes: Wishes) -> Vector:
+        if wishes.more_like is None or wishes.more_like not in self.positions:
+            return np.zeros(len(self.positions))
+        place = self._local[self.positions.index(wishes.more_like)]
+        away = np.linalg.norm(self._local - place, axis=1)
+        near = float(np.quantile(away, 0.1)) or 1.0
+        return wishes.liking * np.exp(-0.5 * (away / near) ** 2)
+
     def for_best(
-        self, count: int, taken: Sequence[Position], rng: np.random.Generator
+        self,
+        count: int,
+        taken: Sequence[Position],
+        rng: np.random.Generator,
+        wishes: Wishes = _NO_WISHES,
     ) -> tuple[tuple[Position, ...], float]:
-        """``count`` positions with the largest expected improvement, and the largest of these
+        """``count`` positions with the largest gain (:meth:`gains`), and the largest of these
         gains.
 
         While fewer than six values are known, positions are drawn at random instead.
         """
-        gain, _ = self.improvement()
+        gain = self.gains(wishes)
         done = set(taken)
         left = np.array([i for i, p in enumerate(self.positions) if p not in done])
         if len(self.rows) < _RANDOM_START:
@@ -161,8 +197,10 @@ def features_of(state: State, target: Target) -> Table | None:
     return None
 
 
-def measured_of(state: State, target: Target, quantity: str) -> Measured:
-    """Good values of ``quantity`` at positions of a site."""
+def measured_of(
+    state: State, target: Target, quantity: str, reward: Formula | None = None
+) -> Measured:
+    """Good values of ``quantity``, or of a reward from all that was measured, at positions."""
     table = state.inventory.table(state.workflow.producer(quantity).name, target)
     if table is None or quantity not in table.columns:
         return Measured((), np.zeros(0), np.zeros(0))
@@ -170,9 +208,25 @@ def measured_of(state: State, target: Target, quantity: str) -> Measured:
     good = np.array(table.columns.get("good", (1.0,) * count)) > 0.5
     values = np.array(table.columns[quantity])
     std = np.array(table.columns.get(f"{quantity}_std", (0.0,) * count))
+    if reward is not None and set(reward.names) <= set(table.columns):
+        pairs = [reward_of(reward, values_at(table, i)) for i in range(count) if good[i]]
+        values, std = np.zeros(count), np.zeros(count)
+        values[good], std[good] = np.array(pairs).reshape(-1, 2).T
     return Measured(
         tuple(p for p, g in zip(table.positions, good, strict=True) if g), values[good], std[good]
     )
+
+
+def values_at(table: Table, row: int) -> dict[str, Estimate]:
+    """The numbers of one row of a table, with the standard deviations that stand beside them."""
+    columns = table.columns
+    return {
+        name: Estimate(value=values[row], std=columns.get(f"{name}_std", values)[row])
+        if f"{name}_std" in columns
+        else Estimate(value=values[row], std=0.0)
+        for name, values in columns.items()
+        if not name.endswith("_std")
+    }
 
 
 def scalar_behind(workflow: Workflow, step_name: str) -> str | None:
@@ -187,7 +241,7 @@ def scalar_behind(workflow: Workflow, step_name: str) -> str | None:
 def positions_for(state: State, step: Step, target: Target) -> tuple[Position, ...]:
     """Where on a site the next batch of a positions step tells most about the site's mean.
 
-    Positions whose measurement was judged bad may be taken again.
+    Positions whose measurement was judged bad may be taken again; forbidden ones never.
     """
     features = features_of(state, target)
     quantity = scalar_behind(state.workflow, step.name)
@@ -198,4 +252,5 @@ def positions_for(state: State, step: Step, target: Target) -> tuple[Position, .
     reduced = state.inventory.table(state.workflow.producer(quantity).name, target)
     bad = set() if reduced is None else set(reduced.positions) - set(measured.positions)
     taken = [p for p in probed if p not in bad]
+    taken += [p for p in features.positions if not state.wishes.allows(*p)]
     return PositionBelief(features, measured).for_mean(step.batch, taken)

@@ -8,6 +8,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pytest
+from support_cubes import write_nsid
 
 from probewise.analysis import IvAnalysis
 from probewise.instruments import IvCubeTruth, IvReplay, load_iv_cube
@@ -36,21 +37,6 @@ def cube(seed: int = 0) -> np.ndarray:
     rng = np.random.default_rng(seed)
     level = rng.normal(9.0, 0.5, size=(ROWS, COLUMNS, 1))
     return level + np.linspace(0.0, 1.0, FIELDS)
-
-
-def write_nsid(path: Path, data: np.ndarray, fields: np.ndarray | None = None) -> Path:
-    """A main dataset with a dimension scale on every axis, as NSID has it."""
-    with h5py.File(path, "w") as file:
-        group = file.create_group("Measurement_000/Channel_000/map")
-        main = group.create_dataset("map", data=data)
-        main.attrs["quantity"] = "log J"
-        axes = [np.arange(n, dtype=float) for n in data.shape]
-        axes[-1] = axes[-1] if fields is None else fields
-        for k, (name, values) in enumerate(zip("xyE", axes, strict=False)):
-            scale = group.create_dataset(name, data=values)
-            scale.make_scale(name)
-            main.dims[k].attach_scale(scale)
-    return path
 
 
 @pytest.fixture

@@ -106,6 +106,7 @@ from ._reading import Chunk, Entry, Frame, Reading, assembled, is_whole
 from ._space import Continuous, Design, Discrete, Space, Variable
 from ._state import Session, State
 from ._step import ActsOn, Amount, Level, Library, Step
+from ._wishes import Region, Wishes
 from ._worker import (
     Account,
     ArrayStore,
@@ -227,6 +228,7 @@ __all__ = [
     "Record",
     "Rectangle",
     "Refused",
+    "Region",
     "Resumed",
     "Retract",
     "Rule",
@@ -260,6 +262,7 @@ __all__ = [
     "Verdict",
     "VirtualClock",
     "Where",
+    "Wishes",
     "Worker",
     "WorkerError",
     "WorkerSpec",

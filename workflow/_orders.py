@@ -10,6 +10,7 @@ from ._autonomy import Autonomy
 from ._fate import Fate
 from ._goal import Budget, Goal
 from ._model import Name, Record
+from ._wishes import Wishes
 
 
 def _printable(text: str) -> str:
@@ -75,7 +76,7 @@ class Answer(Record):
 
 
 class Set(Record):
-    """Change goal, budget, policy or autonomy from the next decision on.
+    """Change goal, budget, policy, autonomy or what sessions heed, from the next decision on.
 
     Keys are those of the specification, with dots (``budget.credits``); ``goal`` may be the name of
     one of the campaign's goals.
@@ -110,3 +111,4 @@ class Change(Record):
     budget: Budget | None = None
     policy: Name | None = None
     autonomy: Autonomy | None = None
+    session: Wishes | None = None

@@ -32,6 +32,7 @@ from ._inventory import Inventory, Place, place_of
 from ._observation import Observation
 from ._orders import Abort, Change, Continue, Pause, Stop
 from ._step import Step
+from ._wishes import Wishes
 from ._workflow import Workflow
 
 _SLACK = 1e-9
@@ -64,7 +65,7 @@ class State:
     ``running`` holds what is given to a worker and, also in ``awaiting``, what will be if a human
     approves: both hold their worker and their commitment. ``epoch`` counts changes of policy and
     goal. ``paused``, ``stopping`` and ``aborting`` say why, and None if not; ``heard`` are the ids
-    of all orders so far.
+    of all orders so far. ``wishes`` are what people want of sessions.
     """
 
     workflow: Workflow
@@ -93,6 +94,7 @@ class State:
     stopped: str | None = None
     policy: str = ""
     autonomy: Autonomy = field(default_factory=Autonomy)
+    wishes: Wishes = field(default_factory=Wishes)
     epoch: int = 0
     awaiting: dict[str, Awaiting] = field(default_factory=dict)
     paused: str | None = None
@@ -189,6 +191,7 @@ class State:
     def _changed(self, change: Change) -> None:
         self.budget = change.budget or self.budget
         self.autonomy = change.autonomy or self.autonomy
+        self.wishes = change.session or self.wishes
         policy, goal = change.policy or self.policy, change.goal or self.goal
         if goal != self.goal:
             self.recommendation = None

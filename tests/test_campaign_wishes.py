@@ -1,0 +1,121 @@
+"""People steer a running session: its next decision obeys, and the journal replays alike."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from unittest.mock import create_autospec
+
+import numpy as np
+import pytest
+from support_cubes import write_nsid
+
+from probewise.campaign import Campaign, load_spec
+from probewise.campaign import _campaign as module
+from probewise.campaign._change import resolve_change
+from probewise.campaign._replay import redecide
+from probewise.campaign._tracking import MlflowSink
+from probewise.workflow import Commanded, Decided, Decision, Region, Set, SpecError, Wishes
+
+SIDE = 16
+BEFORE = 9
+"""Spectra that are taken before somebody says something."""
+
+
+def recording(path: Path) -> Path:
+    """A hill in the current that the image shows, with a little of each pixel's own."""
+    rng = np.random.default_rng(5)
+    row, column = np.mgrid[:SIDE, :SIDE]
+    hill = np.exp(-((row - 4) ** 2 + (column - 11) ** 2) / 12.0)
+    field = np.linspace(0.0, 1.0, 40)
+    cube = hill[..., None] * (1.0 + field) + 0.02 * rng.standard_normal((SIDE, SIDE, 40))
+    return write_nsid(path, cube)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def untracked() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(module, "MlflowSink", create_autospec(MlflowSink))
+        yield
+
+
+def steered(folder: Path, changes: dict[str, object]) -> tuple[Campaign, list[Decision]]:
+    """A campaign in which ada says something after some spectra, and the spectra from then on."""
+    data = recording(folder / "cube.h5")
+    campaign = Campaign(load_spec("bfo-replay", data=data, budget={"credits": 34, "hours": 4}))
+    taken, told, after = 0, False, []
+    for event in campaign:
+        if isinstance(event, Commanded):
+            assert event.accepted, event.answer
+            told = True
+        if isinstance(event, Decided) and event.decision.actions:
+            measures = event.decision.actions[0].step == "measure_spectra"
+            taken += measures
+            if measures and told:
+                after.append(event.decision)
+            if taken == BEFORE and measures:
+                campaign.order(Set(changes=changes), "ada")  # type: ignore[arg-type]
+    assert told and after
+    return campaign, after
+
+
+def places(decisions: list[Decision]) -> list[tuple[int, int]]:
+    return [d.actions[0].target.positions[0] for d in decisions]
+
+
+def test_a_forbidden_area_is_not_measured_from_the_next_decision_on(tmp_path: Path) -> None:
+    campaign, after = steered(tmp_path, {"session.forbid": "0,6,10,15"})
+    assert campaign.state.wishes.forbid == (Region(top=0, left=6, bottom=10, right=15),)
+    assert not any(r <= 10 and c >= 6 for r, c in places(after))
+    found = list(redecide(campaign.spec, campaign.seen))
+    assert found and all(f.same for f in found), "the journal gives the same decisions once more"
+
+
+def test_exploiting_takes_the_largest_believed_value(tmp_path: Path) -> None:
+    _, after = steered(tmp_path, {"session.exploit": True})
+    assert "exploiting" in after[0].reason
+    expected = [d.expected["log_current"].value for d in after]
+    assert all(a.value <= after[0].value + 1e-9 for a in after[0].alternatives)
+    assert np.mean(expected) > 0.8
+
+
+def test_another_reward_is_sought_and_the_answer_stays_the_goals(tmp_path: Path) -> None:
+    campaign, after = steered(tmp_path, {"session.reward": "-log_current"})
+    top = [r <= 7 and c >= 8 for r, c in places(after)]
+    assert not any(top[2:]), "the hill is avoided"
+    assert after[0].expected == {}, "what is believed of the reward is not the goal's"
+    recommendation = campaign.state.recommendation
+    assert recommendation is not None and recommendation.estimate.value > 0.3
+
+
+def test_more_of_a_place_goes_to_what_looks_like_it(tmp_path: Path) -> None:
+    _, liked = steered(
+        tmp_path, {"session.more_like": "13,2", "session.liking": 1e6, "session.explore": 1}
+    )
+    assert not any(r <= 7 and c >= 8 for r, c in places(liked))
+
+
+def test_a_wish_that_cannot_be_is_refused_in_words(tmp_path: Path) -> None:
+    campaign, _ = steered(tmp_path, {"session.exploit": True})
+    for key, value, word in (
+        ("forbid", "1,2,3", "4 whole numbers"),
+        ("reward", "no_such * 2", "no_such"),
+        ("more_like", "99,99", "overview"),
+        ("exploit", "perhaps", "exploit"),
+        ("speed", 3, "speed"),
+        ("maximize", -1, "maximize"),
+    ):
+        with pytest.raises(SpecError, match=word):
+            resolve_change(campaign.spec, campaign.state, {f"session.{key}": value})
+
+
+def test_several_regions_and_a_place_as_text() -> None:
+    wishes = Wishes.model_validate({"forbid": "0,0,1,1; 5,5,6,7", "more_like": "3, 4"})
+    assert wishes.more_like == (3, 4)
+    assert [wishes.allows(*p) for p in ((1, 1), (2, 1), (6, 7), (6, 8))] == [
+        False,
+        True,
+        False,
+        True,
+    ]
+    assert Wishes.model_validate_json(wishes.model_dump_json()) == wishes
