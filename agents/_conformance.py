@@ -210,7 +210,7 @@ def _observe(worker: Worker, job: Job) -> Any:
 
 def _frozen_job(job: Job) -> Job:
     arrays = {name: tuple(map(frozen, given)) for name, given in job.arrays.items()}
-    return Job(job.action, job.step, arrays)
+    return Job(job.action, job.step, arrays, job.approved_by)
 
 
 def _fields(job: Job) -> tuple[Any, ...]:

@@ -38,6 +38,30 @@ def find_side_fault(outcome: Outcome) -> str | None:
     return next(_side_faults(outcome), None)
 
 
+def sound_arrays(outcome: Outcome, step: Step) -> tuple[dict[str, Array], tuple[str, ...]]:
+    """The arrays of a failed outcome that may be kept, and what is wrong with the others, in words.
+
+    They may be fewer than the step records, shorter, and of other names; each must hold finite
+    numbers along axes that fit, and one that the step records must have its unit.
+    """
+    if not isinstance(outcome.arrays, Mapping):
+        return {}, (f"arrays is {type(outcome.arrays).__name__} instead of a mapping",)
+    ports = {port.name: port for port in step.records}
+    sound: dict[str, Array] = {}
+    faults: list[str] = []
+    for name, array in outcome.arrays.items():
+        try:
+            port = ports.get(name) or Port(name=name)
+            fault = next(_array_faults(port, array), None)
+        except Exception as error:
+            fault = f"array {name!r} cannot be read ({type(error).__name__}: {error})"
+        if fault is None:
+            sound[name] = array
+        else:
+            faults.append(fault)
+    return sound, tuple(faults)
+
+
 def _faults(outcome: object, step: Step) -> Iterator[str]:
     if not isinstance(outcome, Outcome):
         yield f"perform returned {type(outcome).__name__} instead of Outcome"
@@ -122,6 +146,8 @@ def _array_faults(port: Port, array: Array) -> Iterator[str]:
         yield f"array {port.name!r} of shape {data.shape} has axes of shapes {lengths}"
     elif not all(np.isfinite(axis.values).all() for axis in array.axes):
         yield f"an axis of array {port.name!r} is not finite"
+    if len({axis.name for axis in array.axes}) < len(array.axes):
+        yield f"array {port.name!r} has two axes of one name"
     if port.unit is not None and not _units_meet(port.unit, array.unit):
         yield f"array {port.name!r} is in {array.unit!r}; the step records {port.unit!r}"
 

@@ -24,9 +24,10 @@ from ..workflow import (
     StoreError,
     Worker,
 )
-from ._contract import find_fault, find_side_fault
+from ._contract import find_fault
 from ._finding import Finding
 from ._ledger import Ledger
+from ._salvage import as_failed, salvage
 from ._secrets import hide
 from ._settle import failed, lost, overtime, settle
 
@@ -132,7 +133,7 @@ class Seat:
                 self._note(found)
                 return Finding(fate=Fate.DONE, by="worker", observation=found)
         failure = Failure(kind="crashed", message="it was done, but its result is lost")
-        found = self._sealed(_without_results(outcome, failure), issued, step)
+        found = self._sealed(as_failed(outcome, failure), issued, step)
         self._note(found)
         return Finding(fate=Fate.DONE_WITHOUT_RESULT, by="worker", observation=found)
 
@@ -174,12 +175,13 @@ class Seat:
     ) -> Observation:
         """Keep the arrays and settle the price; ``began`` is when (monotonic seconds)."""
         arrays: dict[str, ArrayRef] = {}
-        if outcome.failure is None:
-            late = overtime(outcome, issued)
-            if late is not None:
-                outcome = _without_results(outcome, late)
-            elif outcome.arrays:
-                outcome, arrays = self._keep(issued, outcome)
+        late = overtime(outcome, issued) if outcome.failure is None else None
+        if late is not None:
+            outcome = as_failed(outcome, late)
+        if outcome.failure is not None:
+            outcome, arrays = salvage(self._store, issued, step, outcome)
+        elif outcome.arrays:
+            outcome, arrays = self._keep(issued, outcome)
         elapsed_h = 0.0 if began is None else (time.monotonic() - began) / 3600.0
         return settle(issued, step, type(self.worker), outcome, elapsed_h, arrays)
 
@@ -189,7 +191,7 @@ class Seat:
         except (ProbewiseError, OSError, KeyError) as error:
             return Outcome(failure=_raised("missing", error))
         try:
-            outcome = self.worker.perform(Job(issued.action, step, arrays))
+            outcome = self.worker.perform(Job(issued.action, step, arrays, issued.approved_by))
         except StoreError as error:
             return Outcome(failure=_raised("missing", error))
         except ProbewiseError as error:
@@ -208,7 +210,7 @@ class Seat:
         if fault is not None:
             _log.error("worker %r, action %s: %s", self.worker_name, issued.action.id, fault)
             remedy = f"mend worker type {type(self.worker).__name__}"
-            return _without_results(outcome, Failure(kind="invalid", message=fault, remedy=remedy))
+            return as_failed(outcome, Failure(kind="invalid", message=fault, remedy=remedy))
         return outcome
 
     def _inputs(self, issued: Issued) -> dict[str, tuple[Array, ...]]:
@@ -237,7 +239,7 @@ class Seat:
         except (ProbewiseError, OSError) as error:
             _log.exception("worker %r, action %s", self.worker_name, issued.action.id)
             kind = "not_kept" if isinstance(error, OSError | DiskError) else "crashed"
-            return _without_results(outcome, _raised(kind, error)), {}
+            return as_failed(outcome, _raised(kind, error)), {}
 
 
 def close_quietly(seat: Seat) -> None:
@@ -261,17 +263,3 @@ def _raised(kind: str, error: BaseException) -> Failure:
     remedy = error.remedy if isinstance(error, ProbewiseError) else ""
     message = hide(f"{type(error).__name__}: {error}")[:500]
     return Failure.model_validate({"kind": kind, "message": message, "remedy": hide(remedy)})
-
-
-def _without_results(outcome: object, failure: Failure) -> Outcome:
-    """The same price where it is sound, no results."""
-    if not isinstance(outcome, Outcome) or find_side_fault(outcome) is not None:
-        return Outcome(failure=failure)
-    return Outcome(
-        cost_credits=outcome.cost_credits,
-        duration_h=outcome.duration_h,
-        dose_e_per_A2=outcome.dose_e_per_A2,
-        failure=failure,
-        notes=outcome.notes,
-        commands=outcome.commands,
-    )

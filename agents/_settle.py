@@ -53,7 +53,10 @@ def settle(
     elapsed_h: float,
     arrays: Mapping[str, ArrayRef] | None = None,
 ) -> Observation:
-    """The observation of a valid outcome; ``arrays`` says where its arrays were put."""
+    """The observation of a valid outcome; ``arrays`` says where its arrays were put.
+
+    Of a failure arrays are all that is left: what came before.
+    """
     cost, overcharge = _charge(issued, step, worker, outcome)
     notes = dict(outcome.notes) | ({"overcharge_credits": overcharge} if overcharge else {})
     start_h = issued.hour
@@ -65,6 +68,7 @@ def settle(
         "queued_h": start_h,
         "start_h": start_h,
         "end_h": start_h + _duration(issued, step, worker, outcome, elapsed_h),
+        "arrays": dict(arrays or {}),
     }
     failed = outcome.failure is not None
     try:
@@ -74,7 +78,6 @@ def settle(
                 "values": {} if failed else dict(outcome.values),
                 "grids": {} if failed else dict(outcome.grids),
                 "tables": {} if failed else dict(outcome.tables),
-                "arrays": {} if failed else dict(arrays or {}),
                 "quality": outcome.quality,
                 "failure": outcome.failure,
                 "notes": notes,

@@ -27,6 +27,10 @@ _EV = {"eV": 1.0, "meV": 1e-3, "keV": 1e3}
 _NM = {"m": 1e9, "mm": 1e6, "um": 1e3, "µm": 1e3, "nm": 1.0, "pm": 1e-3, "angstrom": 0.1, "Å": 0.1}
 
 
+WEIGHT = "weight of a spectrum"
+"""Quantity of arrays that hold 1 for every curve to be used and 0 for every bad one."""
+
+
 class BadData(Exception):
     """Data that cannot be analysed: becomes a failure of the outcome, with a remedy."""
 

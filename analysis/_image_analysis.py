@@ -24,7 +24,7 @@ from ._analyst import (
 from ._atoms import find_columns, fit_atoms
 from ._contours import BORDER_px, Curve, find_edges, find_walls
 from ._particles import Particles, find_particles
-from ._patches import filled
+from ._patches import contrast, filled, patch_features
 
 _WHO = "worker 'image-analysis'"
 _ABOUT = {
@@ -32,6 +32,7 @@ _ABOUT = {
     "find_atoms": "positions of atomic columns and their distances",
     "find_walls": "walls between domains of a signed piezoresponse image; their length",
     "find_edges": "edges of bright regions; their length",
+    "describe_patches": "local structure around every pixel, the distance to particles in it",
 }
 
 _UNITS = {
@@ -102,6 +103,7 @@ class ImageAnalysis(Worker):
             "find_atoms": self._atoms,
             "find_walls": partial(_curves, what="wall", find=find_walls),
             "find_edges": partial(_curves, what="edge", find=find_edges),
+            "describe_patches": self._describe,
         }
         if job.step.needs not in does:
             raise unknown(_WHO, job.step.needs, list(does))
@@ -113,21 +115,13 @@ class ImageAnalysis(Worker):
         except ValueError as error:
             return failed(job, str(error), "record a larger image without gaps")
 
+    def _found(self, image: Floats) -> Particles:
+        profile = "sphere" if self._sphere else "disc"
+        return find_particles(image, profile=profile, least_diameter_px=self._least)
+
     def _particles(self, job: Job, image: Floats, pixel: float, unit: str) -> Outcome:
-        found = find_particles(
-            image,
-            profile="sphere" if self._sphere else "disc",
-            least_diameter_px=self._least,
-        )
-        many = len(found) > 0
-        values: dict[str, Estimate | None] = {
-            "particle_density": density(found, image.shape, pixel),
-            "particle_diameter": combined(
-                pixel * found.diameters_px, pixel * found.diameters_std_px
-            )
-            if many
-            else None,
-        }
+        found = self._found(image)
+        values = _of_particles(found, image.shape, pixel)
         columns = {
             "row": found.centers_px[:, 0],
             "column": found.centers_px[:, 1],
@@ -143,6 +137,20 @@ class ImageAnalysis(Worker):
             "at_border": float(found.at_border),
         }
         return _placed(job, values, unit, "particles", found.centers_px, columns, notes)
+
+    def _describe(self, job: Job, image: Floats, pixel: float, unit: str) -> Outcome:
+        """A table ``features`` of every pixel: eight scores of the patch around it, and how far it
+        lies from the rim of the nearest particle, negative inside."""
+        found = self._found(filled(image, limit=1e3))
+        features = np.column_stack([patch_features(image), _from_rims(found, image.shape)])
+        pixels = [(int(r), int(c)) for r, c in np.ndindex(*image.shape)]
+        columns = {f"f{k}": [float(v) for v in column] for k, column in enumerate(features.T)}
+        values = _of_particles(found, image.shape, pixel) | {"image_contrast": contrast(image)}
+        return outcome(
+            job, _WHO, values, tables={"features": table(pixels, columns)},
+            notes={"particles": float(len(found))},
+            units={k: power.format(unit) for k, power in _UNITS.items()},
+        )  # fmt: skip
 
     def _atoms(self, job: Job, image: Floats, pixel: float, unit: str) -> Outcome:
         whole = filled(image, limit=1e3)
@@ -164,6 +172,26 @@ class ImageAnalysis(Worker):
             "not_fitted": float((~good).sum()),
         }
         return _placed(job, values, unit, "atoms", atoms.positions_px[good], columns, notes)
+
+
+def _of_particles(
+    found: Particles, shape: tuple[int, ...], pixel: float
+) -> dict[str, Estimate | None]:
+    diameter = None
+    if len(found):
+        diameter = combined(pixel * found.diameters_px, pixel * found.diameters_std_px)
+    return {"particle_density": density(found, shape, pixel), "particle_diameter": diameter}
+
+
+def _from_rims(found: Particles, shape: tuple[int, ...]) -> Floats:
+    """Distance (rows * columns,) to the rim of the nearest particle, of mean 0 and standard
+    deviation 1; 0 everywhere if there is no particle."""
+    pixels = np.array(list(np.ndindex(*shape)), dtype=np.float64)
+    if not len(found):
+        return np.zeros(len(pixels))
+    way = np.linalg.norm(pixels[:, None] - found.centers_px, axis=-1) - found.diameters_px / 2.0
+    nearest = way.min(axis=1)
+    return (nearest - nearest.mean()) / max(float(nearest.std()), 1e-12)
 
 
 def density(found: Particles, shape: tuple[int, ...], pixel: float) -> Estimate:

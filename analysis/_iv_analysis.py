@@ -20,7 +20,7 @@ from ..workflow import (
     WorkerError,
 )
 from ._iv_spectra import HighField, high_field
-from ._patches import PATCH, patch_features, robust_std
+from ._patches import PATCH, contrast, patch_features
 
 
 @final
@@ -78,7 +78,7 @@ class IvAnalysis(Worker):
         known = np.argwhere(np.isfinite(image))
         rows = known @ [image.shape[1], 1]
         table = _table(known, {f"f{k}": column[rows] for k, column in enumerate(features.T)})
-        return _priced(job, {"image_contrast": _contrast(image)}, {"features": table})
+        return _priced(job, {"image_contrast": contrast(image)}, {"features": table})
 
     def _reduce(self, job: Job, batches: tuple[Array, ...]) -> Outcome:
         if not batches:
@@ -118,22 +118,6 @@ def _mean(result: HighField) -> Estimate:
     return Estimate(
         value=float(values.mean()), std=float(values.std(ddof=1) / np.sqrt(values.size))
     )
-
-
-def _contrast(image: NDArray[np.float64]) -> Estimate:
-    """Robust standard deviation of an image; its error from how much the four quarters differ.
-
-    Neighbouring pixels are alike, so the number of pixels says nothing about the error.
-    """
-    half, middle = image.shape[0] // 2, image.shape[1] // 2
-    quarters = [
-        part
-        for band in (image[:half], image[half:])
-        for part in (band[:, :middle], band[:, middle:])
-    ]
-    spreads = [robust_std(q) for q in quarters if np.isfinite(q).any()]
-    error = float(np.std(spreads, ddof=1) / np.sqrt(len(spreads))) if len(spreads) > 1 else 0.0
-    return Estimate(value=robust_std(image), std=error)
 
 
 def _table(positions: NDArray[np.int64], columns: dict[str, NDArray[np.float64]]) -> Table:

@@ -6,6 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.decomposition import PCA
 
+from ..workflow import Estimate
+
 PATCH = 9
 """Side of a patch in pixels."""
 
@@ -13,6 +15,22 @@ PATCH = 9
 def robust_std(values: NDArray[np.float64]) -> float:
     """Standard deviation of the bulk: the median absolute deviation, scaled for a Gaussian."""
     return 1.4826 * float(np.nanmedian(np.abs(values - np.nanmedian(values))))
+
+
+def contrast(image: NDArray[np.float64]) -> Estimate:
+    """Robust standard deviation of an image; its error from how much the four quarters differ.
+
+    Neighbouring pixels are alike, so the number of pixels says nothing about the error.
+    """
+    half, middle = image.shape[0] // 2, image.shape[1] // 2
+    quarters = [
+        part
+        for band in (image[:half], image[half:])
+        for part in (band[:, :middle], band[:, middle:])
+    ]
+    spreads = [robust_std(q) for q in quarters if np.isfinite(q).any()]
+    error = float(np.std(spreads, ddof=1) / np.sqrt(len(spreads))) if len(spreads) > 1 else 0.0
+    return Estimate(value=robust_std(image), std=error)
 
 
 def filled(image: NDArray[np.float64], limit: float = 5.0) -> NDArray[np.float64]:

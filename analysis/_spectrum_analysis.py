@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import ClassVar, TypeVar, final
 
 import numpy as np
@@ -19,6 +21,7 @@ from ..workflow import (
     WorkerError,
 )
 from ._analyst import (
+    WEIGHT,
     BadData,
     Curves,
     combine_all,
@@ -41,6 +44,7 @@ from ._sweep import Sweep, fit_sweep
 T = TypeVar("T")
 
 _WHO = "worker 'spectrum-analysis'"
+_REMEMBERED = 512
 _ABOUT = {
     "reject_spikes": "spikes and gaps replaced in spectra or loops; their share",
     "fit_plasmon": "energy, width, area of the strongest plasmon peak above the zero-loss tail",
@@ -100,6 +104,7 @@ class SpectrumAnalysis(Worker):
             )
         self._peaks, self._shape = peaks or None, peak_shape
         self._window = (window_low_eV, window_high_eV) if window_high_eV > 0.0 else None
+        self._fits: OrderedDict[bytes, PlasmonFit] = OrderedDict()
         self._cyclic, self._usual_spans = cyclic, usual_spans or None
         self._sweep_offset = sweep_offset
 
@@ -161,10 +166,9 @@ class SpectrumAnalysis(Worker):
     def _plasmon(self, job: Job) -> Outcome:
         curves = _curves(job)
         energy = in_eV(curves)
-        shape = "drude" if self._shape == "drude" else "lorentz"
 
         def one(row: NDArray[np.float64]) -> PlasmonFit:
-            return fit_plasmon(energy, row, peaks=self._peaks, shape=shape, window_eV=self._window)
+            return self._fit_once(energy, row)
 
         fits, faults = _each(curves, one)
         rows = {p: f.strongest for p, f in fits.items() if f.strongest is not None}
@@ -178,6 +182,19 @@ class SpectrumAnalysis(Worker):
         misfit = float(np.median([f.misfit for f in fits.values()]))
         units = {"plasmon_energy": "eV", "plasmon_width": "eV"}
         return _given(job, list(rows), found, faults, {"misfit": misfit}, units=units)
+
+    def _fit_once(self, energy: NDArray[np.float64], row: NDArray[np.float64]) -> PlasmonFit:
+        """The fit of a spectrum; a step over all spectra so far meets most of them again."""
+        key = energy.tobytes() + row.tobytes()
+        if key not in self._fits:
+            shape = "drude" if self._shape == "drude" else "lorentz"
+            self._fits[key] = fit_plasmon(
+                energy, row, peaks=self._peaks, shape=shape, window_eV=self._window
+            )
+        self._fits.move_to_end(key)
+        while len(self._fits) > _REMEMBERED:
+            self._fits.popitem(last=False)
+        return self._fits[key]
 
     def _fit_edges(self, job: Job) -> Outcome:
         if not self._edges:
@@ -242,7 +259,31 @@ class SpectrumAnalysis(Worker):
 
 
 def _curves(job: Job) -> Curves:
-    return read_curves(next(iter(inputs(job, _WHO).values())))
+    """The curves of the first array, without those that weights beside it say are bad."""
+    given = inputs(job, _WHO)
+    weights = [a for arrays in given.values() for a in arrays if a.quantity == WEIGHT]
+    arrays = [a for a in next(iter(given.values())) if a.quantity != WEIGHT]
+    last = {
+        int(n): float(v) for w in weights for n, v in zip(w.axes[0].values, w.data, strict=True)
+    }
+    bad = {n for n, v in last.items() if v == 0.0}
+    if not arrays:
+        raise BadData("weights alone", "let the step consume the curves first")
+    if not bad:
+        return read_curves(arrays)
+    good = [kept for a in arrays if len((kept := _without(a, bad)).data)]
+    if not good:
+        raise BadData("weights of 0 for all curves", "see what the watch says, and take them again")
+    return read_curves(good)
+
+
+def _without(array: Array, bad: set[int]) -> Array:
+    if len(array.axes) != 2:
+        return array
+    numbers, *others = array.axes
+    good = ~np.isin(np.rint(numbers.values), list(bad))
+    axes = (replace(numbers, values=numbers.values[good]), *others)
+    return replace(array, data=array.data[good], axes=axes)
 
 
 def _each(

@@ -7,7 +7,7 @@ from typing import ClassVar, final
 import numpy as np
 
 from ..workflow import Array, Axis, Estimate, Job, Kind, Offer, Outcome, Worker, WorkerError
-from ._analyst import BadData, failed, inputs, outcome, unknown
+from ._analyst import WEIGHT, BadData, failed, inputs, outcome, unknown
 from ._stream_quality import Limits
 from ._watch import Watch, Watched
 
@@ -110,7 +110,7 @@ def _judged(job: Job, state: Watched, newest: Array) -> Outcome:
         state.weights,
         "1",
         (number,),
-        quantity="weight of a spectrum",
+        quantity=WEIGHT,
         metadata={k: v for k, v in newest.metadata.items() if k == "n_cols"},
     )
     arrays = {port.name: mask for port in job.step.records[:1]}

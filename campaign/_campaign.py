@@ -342,7 +342,7 @@ def truth_of(spec: CampaignSpec) -> Truth | None:
     """The truth of a campaign; its configuration is what the twins were given."""
     if spec.truth is None:
         return None
-    shared = ("world_seed", "path")
+    shared = ("world_seed", "path", "pixels", "field_of_view_nm")
     given = {k: v for w in spec.workers.values() for k, v in w.config.items() if k in shared}
     return make_truth(spec.truth, **{k: v for k, v in given.items() if v is not None})
 

@@ -138,7 +138,7 @@ class Desk:
                 change = resolve_change(self._spec, state, changes)
                 return _changed_text(change), [], change
             case Approve(actions=ids):
-                events = [self._approved(w) for w in self._named(ids)]
+                events = [self._approved(w, who) for w in self._named(ids)]
                 return _approved_text(events), events, None
             case Deny(actions=ids, reason=reason):
                 named = self._named(ids)
@@ -184,8 +184,11 @@ class Desk:
             deadline=until.isoformat(timespec="seconds"),
         )
 
-    def _approved(self, waiting: Awaiting) -> Issued | Refused:
-        """The action is given out, unless a limit was reached while it waited."""
+    def _approved(self, waiting: Awaiting, by: str = "") -> Issued | Refused:
+        """The action is given out, unless a limit was reached while it waited.
+
+        ``by`` is the person who approved it and so vouches for it; a time-out vouches for nothing.
+        """
         action, state = waiting.action, self._state
         without = state.ahead()
         without.release(action.id)
@@ -198,6 +201,7 @@ class Desk:
             action=action,
             worker=waiting.worker,
             commitment=waiting.commitment,
+            approved_by=by,
         )
 
     def _refused(self, waiting: Awaiting, by: str, reason: str) -> Refused:

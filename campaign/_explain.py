@@ -23,6 +23,7 @@ from ..workflow import (
     Event,
     Inquired,
     Issued,
+    Observation,
     Observed,
     Order,
     Refused,
@@ -140,6 +141,7 @@ def _outcome(
         if result.failure is not None:
             fault = f"{result.failure.kind}: {result.failure.message}"
             notes.append(Text(f"{action.step} on {result.worker} failed for {charge}: {fault}"))
+            notes += _partial(result)
         else:
             notes.append(Text(f"{action.step} on {result.worker} took {charge}."))
         if result.quality is not None:
@@ -149,6 +151,18 @@ def _outcome(
             notes.append(command_table(result.commands))
     later = _later(decision, [n for n in decision.expected if n not in came], events)
     return [*_comparison(decision.expected, came | later, workflow, list(later)), *notes]
+
+
+def _partial(failed: Observation) -> list[RenderableType]:
+    """Where that lies which came before a failure, and what of it could not be kept."""
+    said: list[RenderableType] = []
+    if failed.arrays:
+        what = ", ".join(f"{name} {ref.shape}" for name, ref in failed.arrays.items())
+        files = ", ".join(sorted({ref.file for ref in failed.arrays.values()}))
+        said.append(Text(f"what came before is kept in {files}, and used by nobody: {what}"))
+    if "left_out" in failed.notes:
+        said.append(Text(f"not kept: {failed.notes['left_out']}", style="yellow"))
+    return said
 
 
 def _people(action: Action, events: list[Event]) -> list[RenderableType]:

@@ -5,16 +5,11 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections import OrderedDict
 from collections.abc import Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar
 
-import numpy as np
-
 from ..workflow import (
     Account,
-    Array,
-    Axis,
     Failure,
     Fate,
     Job,
@@ -31,6 +26,7 @@ from ._console import Console
 from ._driver import Driver, DriverFault
 from ._limits import limits_from
 from ._procedures import Geometry, Procedure
+from ._recorded import came_before, recorded
 from ._refusal import refusal
 from ._run import Run
 
@@ -51,7 +47,8 @@ class Microscope(Worker, ABC):
     geometry
         Of the overview, whose pixels name the positions of later steps.
     vouched_by
-        The person who vouches for commands that the limits want confirmed; empty for nobody.
+        The person who vouches for commands that the limits want confirmed, where nobody approved
+        the action; empty for nobody.
     limits_file
         A YAML file with limits in place of the default ones of the target.
     **limits
@@ -105,7 +102,8 @@ class Microscope(Worker, ABC):
     def perform(self, job: Job) -> Outcome:
         """Build the program of the step and run it.
 
-        The arrays that the step records are those of the program by name, else in their order;
+        Whoever approved the action vouches for what the limits want confirmed in it. The arrays
+        that the step records are those of the program by name, else in their order;
         those at positions of a site carry the pixels as their first axis.
 
         Raises
@@ -130,7 +128,7 @@ class Microscope(Worker, ABC):
         run = self._console.run(
             program,
             who=job.action.id,
-            vouched=self._vouched_by,
+            vouched=job.approved_by or self._vouched_by,
             seed=job.action.seed,
             hours=self.hours(job),
         )
@@ -142,16 +140,21 @@ class Microscope(Worker, ABC):
         return outcome
 
     def outcome(self, job: Job, run: Run) -> Outcome:
-        """What a run means for the step. Subclasses add values, prices and notes to it."""
+        """What a run means for the step. Subclasses add values, prices and notes to it.
+
+        Of a run that failed, all that came before goes along, by the names the program gave it.
+        """
         failure, arrays = _as_a_whole(run), {}
         if failure is None:
             try:
                 arrays = recorded(job, run, self.geometry.pixels)
             except DriverFault as fault:
                 failure = fault.failure
+        if failure is not None:
+            arrays = came_before(job, run, self.geometry.pixels)
         nothing_done = failure is not None and failure.kind in {"refused", "missing"}
         return Outcome(
-            arrays=arrays if failure is None else {},
+            arrays=arrays,
             failure=failure,
             dose_e_per_A2=run.spent.dose_e_per_A2 if job.step.exposes else None,
             commands=run.entries,
@@ -194,37 +197,3 @@ def _as_a_whole(run: Run) -> Failure | None:
         return failure
     message = f"ended midway: {failure.message}"
     return Failure(kind="instrument", message=message, remedy=failure.remedy)
-
-
-def recorded(job: Job, run: Run, columns: int) -> dict[str, Array]:
-    """The arrays that the step records, positions as pixels of an overview of so many columns.
-
-    Raises
-    ------
-    DriverFault
-        If the program gave none of them.
-    """
-    arrays = run.arrays
-    rest = [a for name, a in arrays.items() if name not in {p.name for p in job.step.records}]
-    kept: dict[str, Array] = {}
-    for port in job.step.records:
-        if port.name not in arrays and not rest:
-            raise DriverFault(
-                "missing", f"the program gave {sorted(arrays)}, not {port.name!r}",
-                "correct the step's records, or the program",
-            )  # fmt: skip
-        array = arrays[port.name] if port.name in arrays else rest.pop(0)
-        kept[port.name] = at_pixels(job, array, columns)
-    return kept
-
-
-def at_pixels(job: Job, array: Array, columns: int) -> Array:
-    """An array over positions, with row * columns + column of the overview as its first axis."""
-    positions = job.action.target.positions
-    placed = job.step.acts_on == "positions" and array.axes[0].kind == "point_cloud"
-    if not placed or len(array.data) > len(positions):
-        return array
-    pixels = np.array(positions[: len(array.data)]) @ np.array([columns, 1])
-    axis = Axis("position", "1", pixels.astype(np.float64), "point_cloud")
-    metadata = {**array.metadata, "n_cols": float(columns)}
-    return replace(array, axes=(axis, *array.axes[1:]), metadata=metadata)

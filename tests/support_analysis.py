@@ -123,6 +123,7 @@ IMAGES = [
     job("find_atoms", "atom_spacing", columns()),
     job("find_walls", "wall_length wall_density", domains()),
     job("find_edges", "edge_length edge_density", particles()),
+    job("describe_patches", "particle_diameter image_contrast", particles()),
 ]
 STREAMS = [
     job("watch_stream", "good_share novel_share novelty", stream(40), stream(20), records="mask")

@@ -59,8 +59,8 @@ def frame_of(rows: int, columns: int, name: str = "haadf") -> Frame:
 class SmallStem(Driver):
     """Gives what is on its list ``scripted`` for an overview, row by row; else a flat image.
 
-    ``fault`` puts something wrong into images, ``once`` into the first only; ``done`` holds what it
-    was told.
+    ``fault`` puts something wrong into images, ``series`` into spectra, ``once`` into the first
+    only; ``done`` holds what it was told.
     """
 
     technique: ClassVar[Technique] = "stem"
@@ -123,7 +123,7 @@ class SmallStem(Driver):
 
     def _spoilt(self, row: np.ndarray) -> Any:
         fault = self.fault
-        if self.once:
+        if self.once and fault != "series":
             self.fault = ""
         match fault:
             case "shape":
@@ -153,6 +153,9 @@ class SmallStem(Driver):
         frame = Frame("eels", "count", axes, "electron energy loss", "POINT_CLOUD")
         each = self.now.electrons_per_s * command.exposure_s
         for i in range(count):
+            if self.fault == "series" and i == count // 2:
+                self.fault = "" if self.once else self.fault
+                raise DriverFault("instrument", "connection lost", "start the server again")
             yield Chunk(frame, i, np.full((1, 32), float(i)), command.exposure_s, each)
 
 

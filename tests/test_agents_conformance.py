@@ -112,6 +112,11 @@ def test_every_registered_worker_conforms(name: str) -> None:
     check_worker(lambda: make_worker(spec, name), given)
 
 
+def test_every_step_of_the_campaign_on_the_stem_can_be_done() -> None:
+    spec = load_spec("stem-plasmon")
+    assert [j.step.name for _, j in walk(spec)] == [s.name for s in spec.workflow.steps]
+
+
 STEP = Step.model_validate(
     {"name": "echo", "level": 3, "produces": "loudness [V]", "consumes": "trace [V]"}
 )

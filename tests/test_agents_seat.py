@@ -15,8 +15,10 @@ from probewise.agents import MemoryStore, Seat
 from probewise.workflow import (
     Action,
     Array,
+    ArrayRef,
     Axis,
     Commitment,
+    DiskError,
     Estimate,
     Failure,
     Grid,
@@ -145,7 +147,8 @@ def test_nonsense_is_invalid(change: dict[str, Any], words: str) -> None:
     found = perform(replace(GOOD, **change))
     assert found.failure is not None and found.failure.kind == "invalid"
     assert words in found.failure.message
-    assert (found.values, found.arrays, found.grids, found.tables) == ({}, {}, {}, {})
+    assert (found.values, found.grids, found.tables) == ({}, {}, {})
+    assert set(found.arrays) == ({"image"} if "arrays" not in change else set()), "what is sound"
 
 
 @pytest.mark.parametrize("script", [None, 3.0, {"values": {}}])
@@ -181,6 +184,61 @@ def test_a_stated_failure_keeps_its_price_and_words() -> None:
     assert found.failure == blurred
     assert (found.cost_credits, found.duration_h) == (0.5, pytest.approx(0.1))
     assert perform(Outcome(failure=blurred)).cost_credits == 5.0
+
+
+LOST = Failure(kind="instrument", message="connection lost", remedy="start it again")
+HALF = Array(np.ones(2), "pm", (Axis("x", "nm", np.arange(2.0), "spatial"),))
+
+
+def test_what_came_before_a_failure_is_kept_as_far_as_it_is_sound() -> None:
+    store = MemoryStore()
+    arrays = {
+        "image": HALF,
+        "scan": IMAGE,
+        "torn": Array(np.array([1.0, np.nan, 1.0]), "pm", (X,)),
+        "twice": Array(np.ones((3, 3)), "pm", (X, X)),
+        "no name": IMAGE,
+        "nothing": None,
+    }
+    outcome = Outcome(arrays=arrays, failure=LOST, cost_credits=1.0)  # type: ignore[arg-type]
+    found = Seat("w", Scripted(outcome), store).perform(ISSUED, STEP)
+    assert found.failure == LOST and found.cost_credits == 1.0
+    assert set(found.arrays) == {"image", "scan"}
+    kept = store.get(found.arrays["image"])
+    assert np.array_equal(kept.data, HALF.data)
+    assert kept.metadata == {"failure": "instrument: connection lost"}
+    for name in ("torn", "twice", "no name", "nothing"):
+        assert repr(name) in str(found.notes["left_out"])
+
+
+def test_an_array_of_a_failure_in_another_unit_than_the_step_records_is_left_out() -> None:
+    arrays = {"image": Array(np.ones(3), "V", (X,)), "other": Array(np.ones(3), "V", (X,))}
+    found = perform(Outcome(arrays=arrays, failure=LOST))
+    assert set(found.arrays) == {"other"}
+    assert "records 'pm'" in str(found.notes["left_out"])
+
+
+def test_arrays_that_came_too_late_are_kept_too() -> None:
+    found = perform(replace(GOOD, duration_h=1.6))
+    assert found.failure is not None and found.failure.kind == "timeout"
+    assert set(found.arrays) == {"image"} and not found.values
+
+
+class FullDisk:
+    def put(self, action: Action, arrays: Any) -> dict[str, ArrayRef]:
+        raise DiskError("store", "the disk refused it", "room", "make room")
+
+    def get(self, ref: ArrayRef) -> Array:
+        raise KeyError(ref.file)
+
+
+@pytest.mark.parametrize("store", [FullDisk(), None])
+def test_a_full_disk_does_not_mask_the_failure_that_was_first(store: FullDisk | None) -> None:
+    outcome = Outcome(arrays={"image": HALF}, failure=LOST, notes={"tip": "blunt"})
+    found = Seat("w", Scripted(outcome), store).perform(ISSUED, STEP)
+    assert found.failure == LOST and found.arrays == {}
+    assert "['image'] were not kept" in str(found.notes["left_out"])
+    assert found.notes["tip"] == "blunt"
 
 
 def test_an_overcharge_is_settled_at_the_commitment() -> None:

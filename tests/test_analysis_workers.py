@@ -3,6 +3,8 @@ that of all others, in test_agents_conformance.py)."""
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from support_analysis import (
@@ -53,6 +55,43 @@ def test_tables_hold_every_position() -> None:
     assert sorted(found.positions) == [(25, 25), (50, 55)]
 
 
+def test_every_pixel_is_described_by_its_surroundings_and_its_way_to_a_particle() -> None:
+    image = IMAGES[0].arrays["given"][0]
+    (described,) = [j for j in IMAGES if j.step.name == "describe_patches"]
+    outcome = ImageAnalysis().perform(described)
+    value(outcome, "particle_diameter", 8.0)
+    features = outcome.tables["features"]
+    assert sorted(features.columns) == [f"f{k}" for k in range(9)]
+    assert features.positions == tuple(np.ndindex(*image.data.shape))
+    way = np.array(features.columns["f8"]).reshape(image.data.shape)
+    bright = image.data > np.percentile(image.data, 95)
+    assert way[bright].max() < way.mean() and abs(way.std() - 1.0) < 1e-3
+
+
+def test_an_image_without_particles_is_described_all_the_same() -> None:
+    noise = image(np.random.default_rng(3).normal(0.0, 1.0, (40, 40)))
+    outcome = ImageAnalysis().perform(job("describe_patches", "image_contrast", noise))
+    assert outcome.failure is None and outcome.notes["particles"] == 0.0
+    assert set(outcome.tables["features"].columns["f8"]) == {0.0}
+    value(outcome, "image_contrast", 1.0)
+
+
+def test_spectra_that_the_watch_found_bad_are_not_fitted() -> None:
+    spectra = low_loss()
+    numbers = spectra.axes[0]
+    data = np.ones(len(numbers.values))
+    data[1] = 0.0
+    weights = Array(data, "1", (numbers,), "weight of a spectrum")
+    fitted = spectrum_analysis().perform(job("fit_plasmon", "plasmon_energy", spectra, weights))
+    assert fitted.failure is None
+    all_of_them = spectrum_analysis().perform(job("fit_plasmon", "plasmon_energy", spectra))
+    kept = [p for k, p in enumerate(all_of_them.tables["spectra"].positions) if k != 1]
+    assert list(fitted.tables["spectra"].positions) == kept
+    none = replace(weights, data=np.zeros(len(data)))
+    failure = spectrum_analysis().perform(job("fit_plasmon", "", spectra, none)).failure
+    assert failure is not None and "weights of 0" in failure.message
+
+
 def test_on_field_loops_have_a_prefix_of_their_own() -> None:
     both = job("loop_parameters", "loop_area on_field_loop_area", loops())
     arrays = {"given": (loops(),), "on_field_loops": (loops(),)}
@@ -89,7 +128,9 @@ def test_data_that_do_not_tell_are_a_failure(capability: str, produces: str, arr
     assert failure is not None and failure.kind == "bad_data" and failure.remedy
 
 
-@pytest.mark.parametrize("capability", ["find_particles", "find_walls", "find_edges", "find_atoms"])
+@pytest.mark.parametrize(
+    "capability", ["find_particles", "find_walls", "find_edges", "find_atoms", "describe_patches"]
+)
 def test_images_too_small_are_a_failure(capability: str) -> None:
     failure = ImageAnalysis().perform(job(capability, "", image(np.ones((8, 8))))).failure
     assert failure is not None and failure.kind == "bad_data"

@@ -65,3 +65,8 @@ def test_after_a_fault_the_campaign_goes_on_with_what_works(tmp_path, fault) -> 
     assert len(failed) == 1 and failed[0].failure is not None
     assert "array server PYRO:" in failed[0].failure.message
     assert any(o.values for o in observations), "no value came of the rest"
+    if fault == "drop:3":
+        store = Hdf5Store(tmp_path / "run")
+        kept = {name: store.get(ref) for name, ref in failed[0].arrays.items()}
+        assert kept["overview"].data.shape == (128, 128)
+        assert len(kept["spectra"].data) >= 1, "what came before the connection was lost"

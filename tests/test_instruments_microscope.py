@@ -162,6 +162,29 @@ def test_what_was_refused_midway_was_told_until_there() -> None:
     assert (outcome.cost_credits or 0) > 0 and (outcome.duration_h or 0) > 0
 
 
+def test_of_a_series_that_broke_off_the_spectra_that_came_are_given() -> None:
+    target = FILM.model_copy(update={"positions": SPOTS})
+    outcome = LiveStem(pixels=48, once="series").perform(example_job(SPECTRA, target))
+    assert outcome.failure is not None and outcome.failure.kind == "instrument"
+    spectra = outcome.arrays["spectra"]
+    assert spectra.data.shape == (1, 32) and np.isfinite(spectra.data).all()
+    row, column = SPOTS[0]
+    assert spectra.axes[0].values.tolist() == [48 * row + column]
+
+
+def test_of_an_image_that_broke_off_the_rows_that_came_are_given() -> None:
+    outcome = LiveStem(pixels=32, once="lost").perform(example_job(IMAGE, FILM))
+    assert outcome.failure is not None
+    image = outcome.arrays["overview"]
+    assert image.data.shape == (16, 32) and np.isfinite(image.data).all()
+    assert image.axes[0].values.tolist() == np.linspace(0, 200, 32)[:16].tolist()
+
+
+def test_a_program_that_is_refused_at_once_gives_nothing() -> None:
+    outcome = small_stem().perform(example_job(IMAGE, FILM, parameters={"dwell_s": 1.0}))
+    assert refused(outcome) and outcome.arrays == {}
+
+
 def test_the_commands_of_an_outcome_do_the_same_again() -> None:
     worker, other = small_stem(), small_stem()
     free = step("run_program", records="spectra [count]", parameters={"program": PROGRAM})

@@ -65,9 +65,7 @@ class Bench:
             arrays={
                 p.name: ArrayRef(file=f"{number}.h5", dataset=p.name, sha256="0", shape=(1,))
                 for p in spec.records
-            }
-            if failure is None
-            else {},
+            },
             values={p.name: Estimate(value=1.0, std=0.1) for p in spec.produces},
             failure=failure,
         )
@@ -219,7 +217,7 @@ def test_amount_that_cannot_be_is_refused(field: dict[str, float]) -> None:
 # -- what the scenarios mean ----------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", ["sm-bfo", "bfo-replay"])
+@pytest.mark.parametrize("name", ["sm-bfo", "bfo-replay", "stem-plasmon"])
 def test_workflow_survives_json(name: str) -> None:
     flow = scenario(name)
     assert Workflow.model_validate_json(flow.model_dump_json()) == flow
@@ -303,6 +301,17 @@ def test_array_that_was_used_is_no_longer_fresh() -> None:
     assert bench.inventory.is_fresh("loops", SM_BFO.step("fit_loops"), PAD)
     assert bench.open("fit_loops") == LOOPS[1:]
     assert len(bench.inventory.arrays("loops", PAD)) == 2
+
+
+def test_arrays_of_a_failure_are_never_taken_for_a_measurement() -> None:
+    bench = loaded()
+    bench.do("measure_loops", failure=Failure(kind="instrument", message="connection lost"))
+    assert bench.inventory.arrays("loops", PAD) == ()
+    assert not bench.inventory.is_fresh("loops", SM_BFO.step("check_quality"), PAD)
+    assert bench.open("fit_loops") == LOOPS
+    bench.do("measure_loops")
+    bench.do("measure_loops", failure=Failure(kind="bad_data", message="saturated"))
+    assert len(bench.inventory.arrays("loops", PAD)) == 1
 
 
 def test_mask_older_than_the_loops_is_made_again() -> None:

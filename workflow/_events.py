@@ -46,13 +46,17 @@ class Refused(Record):
 
 
 class Issued(Record):
-    """An action is given to a worker; its commitment is held until it is observed."""
+    """An action is given to a worker; its commitment is held until it is observed.
+
+    ``approved_by`` is the person who approved it; empty where nobody was asked.
+    """
 
     kind: Literal["issued"] = "issued"
     hour: float
     action: Action
     worker: str
     commitment: Commitment
+    approved_by: str = ""
 
 
 class Observed(Record):

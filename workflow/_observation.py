@@ -96,7 +96,8 @@ class Observation(Record):
     """What one action brought. Hours are campaign time; ``queued_h <= start_h <= end_h``.
 
     ``dose_e_per_A2`` is the electron dose that the target was exposed to. ``commands`` are those
-    that the instrument was given, in their order.
+    that the instrument was given, in their order. ``arrays`` of a failure are what came before it:
+    they are kept and verified like all others, and no step, belief or figure takes them.
     """
 
     action_id: str

@@ -46,11 +46,15 @@ class Offer(Record):
 
 @dataclass(frozen=True)
 class Job:
-    """An action with its step and the arrays it needs, as a worker receives it."""
+    """An action with its step and the arrays it needs, as a worker receives it.
+
+    ``approved_by`` is the person who approved this very action; empty where nobody was asked.
+    """
 
     action: Action
     step: Step
     arrays: Mapping[str, tuple[Array, ...]] = field(default_factory=dict)
+    approved_by: str = ""
 
     @cached_property
     def rng(self) -> np.random.Generator:
@@ -67,7 +71,9 @@ class Job:
 @dataclass(frozen=True)
 class Outcome:
     """What a worker returns. What is left ``None`` is filled in by the seat: the step's median cost
-    and dose, and the time it took. ``commands`` are those that an instrument was given."""
+    and dose, and the time it took. ``commands`` are those that an instrument was given. ``arrays``
+    beside a failure are what came before it, under any names; they are kept as far as they hold
+    finite numbers along axes that fit."""
 
     values: Mapping[str, Estimate] = field(default_factory=dict)
     arrays: Mapping[str, Array] = field(default_factory=dict)
