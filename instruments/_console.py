@@ -161,7 +161,7 @@ class Console:
         GuardianError
             If another program is running.
         Interrupted
-            At Ctrl-C (a KeyboardInterrupt), when the instrument is safe; it has what came until then.
+            At Ctrl-C (a KeyboardInterrupt), once the instrument is safe; with what came till then.
         """
         if not self._busy.acquire(blocking=False):
             raise GuardianError(

@@ -24,10 +24,12 @@ from probewise.instruments._permit import take_issuer
 from probewise.workflow import (
     Chunk,
     Command,
+    Forecast,
     GuardianError,
     InstrumentState,
     Rectangle,
     SpecError,
+    command_from,
 )
 
 STEM = InstrumentState(technique="stem", sample="S1", voltage_kV=100.0, current_pA=40.0)
@@ -338,6 +340,28 @@ def test_what_is_kept_from_a_permit_goes_no_further_after_it() -> None:
     with pytest.raises(GuardianError):
         next(chunks)
     assert driver.put_back == 1, "the driver must put back what it opened"
+
+
+def test_a_command_that_is_written_on_after_its_judgement_is_done_as_it_was_judged() -> None:
+    class Sly(SmallStem):
+        def forecast(self, command: Command, state: InstrumentState) -> Forecast:
+            command.__dict__["pixels"] = 256
+            state.__dict__["sample"] = "another"
+            return super().forecast(command, state)
+
+    driver, command = Sly(), command_from({"overview": {"pixels": 16}})
+    permit, said, state = Console(driver).angel.permit(command, driver)
+    command.__dict__["pixels"] = 128
+    assert len(list(driver.execute(permit))) == 16
+    assert state.sample == driver.now.sample == "S1"
+    assert said.verdict == "allowed"
+
+
+def test_limits_are_those_that_were_given_whatever_is_written_on_them_later() -> None:
+    given = limits_from("stem", True, {"max_dwell_s": 1e-6})
+    angel = Angel("stem", True, given)
+    given.__dict__["max_dwell_s"] = angel.limits.__dict__["max_dwell_s"] = 1.0
+    assert angel.limits.max_dwell_s == 1e-6
 
 
 def test_limits_cannot_be_changed_in_place() -> None:
