@@ -56,7 +56,7 @@ def _exchange(driver: Driver, angel: Angel) -> None:
     _refused(lambda: setattr(angel, "limits", None), "limits exchanged")
     _refused(lambda: setattr(angel, "judge", other), "the judgement exchanged")
     before = angel.limits.digest
-    angel.limits.__dict__["max_dwell_s"] = 1e9
+    object.__setattr__(angel.limits, "max_dwell_s", 1e9)
     assert angel.limits.digest == before, "a way round the guardian: limits that are written on"
     _refused(lambda: Console(driver, Angel(technique, twin)), "a second angel")
     _refused(lambda: Console(driver, object()), "something else for an angel")  # type: ignore[arg-type]

@@ -44,7 +44,7 @@ class DriverFault(Exception):
 
 
 class _Sealed(ABCMeta):
-    """Wraps ``_do`` of every driver class, whenever it is set, and lets nobody set what is sealed."""
+    """Wraps ``_do`` of every driver class, whenever it is set; nobody sets what is sealed."""
 
     def __setattr__(cls, name: str, value: Any) -> None:
         if name in _SEALED:

@@ -345,13 +345,13 @@ def test_what_is_kept_from_a_permit_goes_no_further_after_it() -> None:
 def test_a_command_that_is_written_on_after_its_judgement_is_done_as_it_was_judged() -> None:
     class Sly(SmallStem):
         def forecast(self, command: Command, state: InstrumentState) -> Forecast:
-            command.__dict__["pixels"] = 256
-            state.__dict__["sample"] = "another"
+            object.__setattr__(command, "pixels", 256)
+            object.__setattr__(state, "sample", "another")
             return super().forecast(command, state)
 
     driver, command = Sly(), command_from({"overview": {"pixels": 16}})
     permit, said, state = Console(driver).angel.permit(command, driver)
-    command.__dict__["pixels"] = 128
+    object.__setattr__(command, "pixels", 128)
     assert len(list(driver.execute(permit))) == 16
     assert state.sample == driver.now.sample == "S1"
     assert said.verdict == "allowed"
@@ -360,7 +360,8 @@ def test_a_command_that_is_written_on_after_its_judgement_is_done_as_it_was_judg
 def test_limits_are_those_that_were_given_whatever_is_written_on_them_later() -> None:
     given = limits_from("stem", True, {"max_dwell_s": 1e-6})
     angel = Angel("stem", True, given)
-    given.__dict__["max_dwell_s"] = angel.limits.__dict__["max_dwell_s"] = 1.0
+    for limits in (given, angel.limits):
+        object.__setattr__(limits, "max_dwell_s", 1.0)
     assert angel.limits.max_dwell_s == 1e-6
 
 
@@ -369,7 +370,7 @@ def test_limits_cannot_be_changed_in_place() -> None:
     with pytest.raises(Exception, match="frozen"):
         angel.limits.max_dwell_s = 1.0
     with pytest.raises(GuardianError):
-        del angel.limits
+        delattr(angel, "limits")
     with pytest.raises(GuardianError):
         Permit()
 
