@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ..agents import is_bare_secret
 from ..planner import make_policy
-from ..workflow import BudgetError, Maximize, SpecError, Step, Target, Tune
+from ..workflow import BudgetError, Maximize, SpecError, Step, Target, Tune, program_from
 from ._spec import CampaignSpec
 
 
@@ -17,6 +17,7 @@ def check_spec(spec: CampaignSpec) -> None:
     """
     check_aims(spec)
     _check_secrets(spec)
+    _check_programs(spec)
     state = spec.initial_state()
     specimen = next(iter(spec.specimens), "?new")
     target = Target(sample=specimen, site=0)
@@ -75,6 +76,13 @@ def _check_secrets(spec: CampaignSpec) -> None:
                     f"{key}: $secret:NAME",
                     "put the secret into the environment variable PROBEWISE_SECRET_NAME",
                 )
+
+
+def _check_programs(spec: CampaignSpec) -> None:
+    """Programs of commands are read now, not when the sample lies in the microscope."""
+    for step in spec.workflow.steps:
+        if step.needs == "run_program" and "program" in step.parameters:
+            program_from(step.parameters["program"], f"program of step {step.name!r}")
 
 
 def _check_goal(spec: CampaignSpec) -> None:

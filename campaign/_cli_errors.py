@@ -10,7 +10,7 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
-from ..workflow import ProbewiseError
+from ..workflow import ProbewiseError, RunFolderError
 
 EXIT_CODE = 2
 """Exit code of a command that could not do what was asked for."""
@@ -38,3 +38,14 @@ def complaining() -> Iterator[None]:
         yield
     except ProbewiseError as error:
         complain(error)
+    except OSError as error:
+        if error.filename is None:
+            raise
+        complain(
+            RunFolderError(
+                "file system",
+                f"{str(error.filename)!r} ({error.strerror})",
+                "a path that can be read and written",
+                "correct the path, or who may use it",
+            )
+        )

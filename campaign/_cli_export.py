@@ -33,11 +33,11 @@ def export(
             raise RunFolderError(
                 "export", f"{str(out)!r} is there already", "a new file", "name another, or move it"
             )
-        lines = (json.dumps(list(document), ensure_ascii=False) for document in documents(run))
+        lines = [json.dumps(list(document), ensure_ascii=False) for document in documents(run)]
         if out is None:
             for line in lines:
                 typer.echo(line)
             return
         with open(out, "x", encoding="utf-8") as file:
-            count = sum(file.write(line + "\n") > 0 for line in lines)
-        typer.echo(f"wrote {count} documents to {out}")
+            file.writelines(line + "\n" for line in lines)
+        typer.echo(f"wrote {len(lines)} documents to {out}")

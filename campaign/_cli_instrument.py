@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import math
+import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,7 +17,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from ..agents import RegisteredWorker, make_worker, worker_types
-from ..instruments import Microscope, Run
+from ..instruments import Interrupted, Microscope, Run
 from ..workflow import (
     Action,
     Observed,
@@ -88,7 +90,8 @@ def run_program(
 ) -> None:
     """Run a program and keep its arrays (NSID) and the log of its commands.
 
-    The exit code is 1 if it did not come to its end; what was measured until then is kept.
+    The exit code is 1 if it did not come to its end, 130 after Ctrl-C. Then the beam is blanked or
+    the tip retracted, and what was measured until then is kept.
     """
     with complaining():
         plan = load_program(program)
@@ -96,8 +99,12 @@ def run_program(
             raise SpecError("instrument run", f"{str(out)!r}, which exists", "a new folder",
                             "give another name with --out")  # fmt: skip
         out.mkdir(parents=True, exist_ok=True)
-        with _microscope(driver, config) as microscope:
-            run = microscope.console.run(plan, who="instrument run", vouched=vouch, seed=seed)
+        interrupted = False
+        with _microscope(driver, config) as microscope, _ends_as_ctrl_c():
+            try:
+                run = microscope.console.run(plan, who="instrument run", vouched=vouch, seed=seed)
+            except Interrupted as error:
+                run, interrupted = error.run, True
         _keep(out, plan, run, seed)
     terminal = Terminal()
     terminal.print(command_table(run.entries))
@@ -105,6 +112,8 @@ def run_program(
     if run.failure is not None:
         terminal.print(f"[bold red]{escape(run.failure.message)}[/]")
         raise typer.Exit(1)
+    if interrupted:
+        raise typer.Exit(130)
 
 
 @instrument_app.command("extract")
@@ -125,28 +134,60 @@ def extract(
 
 @contextmanager
 def _microscope(name: str, config: list[str] | None) -> Iterator[Microscope]:
-    """The microscope of that name; closed, and made safe, at the end.
+    """The microscope of that name; closed at the end.
 
     Raises
     ------
     WorkerError
         If there is none, or it does not stand on a driver.
     SpecError
-        If the configuration is not written KEY=VALUE.
+        If the configuration is not written KEY=VALUE, or a value is none.
     """
-    pairs = dict(_pair(text) for text in config or [])
-    worker = make_worker(WorkerSpec(type=name, config=pairs), name)
-    if not isinstance(worker, Microscope):
-        worker.close()
+    registered = worker_types().get(name)
+    if registered is None or not issubclass(registered.load(), Microscope):
         raise WorkerError(
-            "instrument", f"{name!r}, which stands on no driver",
+            "instrument",
+            f"{name!r}, which stands on no driver" if registered else f"no microscope {name!r}",
             f"one of {sorted(n for n, t in worker_types().items() if _is_microscope(t))}",
             "choose such a microscope",
-        )  # fmt: skip
+        )
+    worker = make_worker(_spec(name, config), name)
+    assert isinstance(worker, Microscope)
     try:
         yield worker
     finally:
         worker.close()
+
+
+def _spec(name: str, config: list[str] | None) -> WorkerSpec:
+    pairs = dict(_pair(text) for text in config or [])
+    wrong = [k for k, v in pairs.items() if not _is_plain(v)]
+    if wrong:
+        raise SpecError(
+            "instrument", f"{wrong[0]}={pairs[wrong[0]]!r}", "numbers, texts, true and false",
+            "correct it; lists of limits stand in a file: limits_file=PATH",
+        )  # fmt: skip
+    return WorkerSpec(type=name, config=pairs)
+
+
+def _is_plain(value: Any) -> bool:
+    if isinstance(value, float):
+        return math.isfinite(value)
+    return value is None or isinstance(value, str | int)
+
+
+@contextmanager
+def _ends_as_ctrl_c() -> Iterator[None]:
+    """A request to end, or a terminal that goes away, is what Ctrl-C is."""
+    before = {}
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) is signal.SIG_DFL:
+            before[number] = signal.signal(number, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def _pair(text: str) -> tuple[str, Any]:

@@ -26,7 +26,7 @@ from ._procedures import (
 )
 from ._recording import Recording
 from ._recording_files import load_recording
-from ._run import DryRun, Foreseen, Run
+from ._run import DryRun, Foreseen, Interrupted, Run
 from ._serving import serve_array_server, serve_tango
 from ._spm_procedures import spm_procedures
 from ._spm_twin import SpmTwinDriver
@@ -50,6 +50,7 @@ __all__ = [
     "Forbidden",
     "Foreseen",
     "Geometry",
+    "Interrupted",
     "IvCube",
     "IvCubeTruth",
     "IvReplay",

@@ -64,12 +64,12 @@ class Angel:
         If somebody subclasses it or exchanges its parts.
     """
 
-    __slots__ = ("__weakref__", "_book", "_lock", "_settled", "limits", "technique", "twin")
+    __slots__ = ("__weakref__", "_book", "_limits", "_lock", "_settled", "technique", "twin")
 
-    limits: Limits
     technique: Technique
     twin: bool
     _book: DoseBook
+    _limits: Limits
     _lock: threading.Lock
     _settled: WeakKeyDictionary[Permit, Charge]
 
@@ -77,7 +77,8 @@ class Angel:
         put = object.__setattr__
         put(self, "technique", technique)
         put(self, "twin", twin)
-        put(self, "limits", limits or default_limits(technique, twin))
+        given = limits or default_limits(technique, twin)
+        put(self, "_limits", given.model_copy(deep=True))
         put(self, "_book", DoseBook())
         put(self, "_settled", WeakKeyDictionary())
         put(self, "_lock", threading.Lock())
@@ -90,6 +91,11 @@ class Angel:
 
     def __delattr__(self, name: str) -> None:
         raise _no(f"an angel without {name!r}", "an angel as it was made")
+
+    @property
+    def limits(self) -> Limits:
+        """A copy: writing on it changes nothing."""
+        return self._limits.model_copy(deep=True)
 
     def judge(
         self,
@@ -122,18 +128,19 @@ class Angel:
             objections.append(f"the driver cannot say what it costs ({error})")
         if not objections:
             objections += broken_interlocks(command, state)
-            objections += broken_limits(command, state, forecast, self.limits)
+            objections += broken_limits(command, state, forecast, self._limits)
             objections += self._doses(command, state, forecast, book or self._book)
         if objections and not _makes_safe(command, state):
             return Judgement("refused", "; ".join(objections), forecast)
-        doubts = list(needs_a_person(command, self.limits))
+        doubts = list(needs_a_person(command, self._limits))
         if doubts:
             return Judgement("confirm", "; ".join(doubts), forecast)
         return Judgement("allowed", "within all limits", forecast)
 
     def forecast(self, command: Command, state: InstrumentState, driver: Driver) -> Forecast:
         """The driver's forecast, raised to what follows from the command's own numbers."""
-        least, said = geometric_forecast(command, state), driver.forecast(command, state)
+        least = geometric_forecast(command, state)
+        said = driver.forecast(command.model_copy(deep=True), state.model_copy(deep=True))
         return Forecast(
             **{
                 name: max(getattr(least, name), getattr(said, name))
@@ -146,6 +153,7 @@ class Angel:
     ) -> tuple[Permit, Judgement, InstrumentState]:
         """A permit for one command, once, with the judgement and the state that it was given on.
 
+        What is judged and done is a copy, which nobody else can write on meanwhile.
         Its dose is booked in full until :meth:`settle`.
 
         Parameters
@@ -167,6 +175,7 @@ class Angel:
         if isinstance(command, Detect):
             raise _no("a permit to detect", "detect on the console: no driver does it")
         meet(driver, self)
+        command = command.model_copy(deep=True) if isinstance(command, Command) else command
         state = self._state_for(command, driver)
         with self._lock:
             said = self.judge(command, state, driver)
@@ -174,7 +183,7 @@ class Angel:
                 remedy = "name who vouches for it" if said.verdict == "confirm" else "change it"
                 raise GuardianError(
                     f"guardian angel, {command.sentence()!r}", said.reason,
-                    f"what the limits {self.limits.digest} allow", remedy,
+                    f"what the limits {self._limits.digest} allow", remedy,
                 )  # fmt: skip
             permit = _issue(driver, command)
             self._settled[permit] = self._book.charge(state, exposures(command, state))
@@ -188,7 +197,8 @@ class Angel:
         DriverFault
             If it does not.
         """
-        return within(self.limits.silence_s, driver.state, "state")
+        said = within(self._limits.silence_s, driver.state, "state")
+        return said.model_copy(deep=True) if isinstance(said, InstrumentState) else said
 
     def _state_for(self, command: Command, driver: Driver) -> InstrumentState:
         """The state; what makes safe is tried even on an instrument that does not tell it."""
@@ -221,8 +231,8 @@ class Angel:
         elif isinstance(command, Adjust) and command.what not in (driver.tunings or {command.what}):
             tunings = sorted(driver.tunings or ())
             yield f"the driver cannot tune {command.what!r}; it tunes {tunings}"
-        elif self.limits.verbs is not None and command.verb not in self.limits.verbs:
-            yield f"{command.verb!r} is not among the allowed {sorted(self.limits.verbs)}"
+        elif self._limits.verbs is not None and command.verb not in self._limits.verbs:
+            yield f"{command.verb!r} is not among the allowed {sorted(self._limits.verbs)}"
         if (driver.technique, driver.twin) != (self.technique, self.twin):
             yield f"these limits are for {_target(self)}; the driver is for {_target(driver)}"
         if state.technique != self.technique:
@@ -233,16 +243,16 @@ class Angel:
     ) -> Iterator[str]:
         put = exposures(command, state)
         peak = max(book.peak_after(state, put), forecast.local_dose_e_per_A2)
-        if peak > self.limits.max_local_dose_e_per_A2:
+        if peak > self._limits.max_local_dose_e_per_A2:
             yield (
                 f"a place would have got {peak:.3g} e/A2; the limit is"
-                f" {self.limits.max_local_dose_e_per_A2:.3g}"
+                f" {self._limits.max_local_dose_e_per_A2:.3g}"
             )
         total = book.electrons(state) + forecast.electrons
-        if total > self.limits.max_electrons:
+        if total > self._limits.max_electrons:
             yield (
                 f"the specimen would have got {total:.3g} electrons; the limit is"
-                f" {self.limits.max_electrons:.3g}"
+                f" {self._limits.max_electrons:.3g}"
             )
 
 

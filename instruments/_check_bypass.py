@@ -50,9 +50,14 @@ def _exchange(driver: Driver, angel: Angel) -> None:
     _refused(lambda: setattr(driver, "_do", other), "_do exchanged on the driver")
     _refused(lambda: setattr(type(driver), "execute", other), "execute exchanged on its class")
     _refused(lambda: type("Free", (type(driver),), {"execute": other}), "execute overridden")
+    _refused(lambda: type("Alike", (type(driver),), {"__hash__": lambda self: 1}), "another hash")
+    _refused(lambda: type("Equal", (type(driver),), {"__eq__": lambda *_: True}), "equality")
     _refused(lambda: type("Angelic", (Angel,), {}), "a subclass of Angel")
     _refused(lambda: setattr(angel, "limits", None), "limits exchanged")
     _refused(lambda: setattr(angel, "judge", other), "the judgement exchanged")
+    before = angel.limits.digest
+    object.__setattr__(angel.limits, "max_dwell_s", 1e9)
+    assert angel.limits.digest == before, "a way round the guardian: limits that are written on"
     _refused(lambda: Console(driver, Angel(technique, twin)), "a second angel")
     _refused(lambda: Console(driver, object()), "something else for an angel")  # type: ignore[arg-type]
     _refused(

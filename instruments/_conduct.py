@@ -33,17 +33,22 @@ from ._stream import Stream
 from ._watchdogs import Alarm, Watchdogs
 
 _log = logging.getLogger(__name__)
+INTERRUPTED = "interrupted"
 _MORE_S = 5.0
 """A live instrument may be so much slower than foreseen before it counts as silent."""
 
 
 @final
 class Conductor:
-    """Takes single commands through the guardian to the driver and back."""
+    """Takes single commands through the guardian to the driver and back.
+
+    ``interrupted`` says that Ctrl-C came while the driver worked; whoever sees it takes it back.
+    """
 
     def __init__(self, driver: Driver, angel: Angel, watchdogs: Watchdogs) -> None:
         self._driver, self._angel, self._watchdogs = driver, angel, watchdogs
         self._hung: threading.Thread | None = None
+        self.interrupted = False
 
     def command(
         self,
@@ -152,7 +157,7 @@ class Conductor:
         stream = Stream(driver, permit)
         before = time.monotonic()
         try:
-            while (chunk := stream.next(patience_s)) is not None:
+            while (chunk := _next(stream, patience_s, line.command)) is not None:
                 now = time.monotonic()
                 intake.take(chunk, now - before)
                 before = now
@@ -168,6 +173,10 @@ class Conductor:
             self._halt(stream)
             alarm = Alarm("silence", str(error), "stop", "look at the instrument")
             return alarm.failure, ""
+        except KeyboardInterrupt:
+            self.interrupted = True
+            self._halt(stream)
+            return None, INTERRUPTED
         except Exception as error:
             self._halt(stream)
             return failure_of(error), ""
@@ -179,6 +188,16 @@ class Conductor:
     def _halt(self, stream: Stream) -> None:
         if not stream.halt():
             self._hung = stream.thread
+
+
+def _next(stream: Stream, patience_s: float, command: Command) -> Chunk | None:
+    """The next chunk. Nobody interrupts what makes safe; it ends, or its time does."""
+    while True:
+        try:
+            return stream.next(patience_s)
+        except KeyboardInterrupt:
+            if not _is_safe(command):
+                raise
 
 
 def _seen_by(watch: Any, command: Command, chunk: Chunk) -> str | None:

@@ -25,9 +25,9 @@ from ..workflow import (
     exposures,
 )
 from ._angel import Angel, meet
-from ._conduct import Conductor
+from ._conduct import INTERRUPTED, Conductor
 from ._driver import Driver
-from ._run import DryRun, Foreseen, Run
+from ._run import DryRun, Foreseen, Interrupted, Run
 from ._watchdogs import Alarm, Watchdogs
 
 Watch = Callable[[Command, Chunk], str | None]
@@ -51,8 +51,8 @@ class Console:
     Every command goes the same way: its places are resolved, the angel judges it and gives a permit
     or refuses, the driver works in a thread of its own, the watchdogs look at every chunk, the
     electrons that fell are booked, and a line is written into the log. At the first command that is
-    refused or fails the program ends and, if anything was done before, the beam is blanked or the
-    tip retracted.
+    refused or fails, or at Ctrl-C, the program ends and, if anything was done before, the beam is
+    blanked or the tip retracted.
 
     Parameters
     ----------
@@ -160,6 +160,8 @@ class Console:
         ------
         GuardianError
             If another program is running.
+        Interrupted
+            At Ctrl-C (a KeyboardInterrupt), once the instrument is safe; with what came till then.
         """
         if not self._busy.acquire(blocking=False):
             raise GuardianError(
@@ -210,20 +212,32 @@ class _Performance:
         self._spent = Forecast()
 
     def play(self, program: Program) -> Run:
-        for number, command in enumerate(program.commands):
-            if not self._step(number, command):
-                break
-        failure = self._result.get("failure")
-        begun = any(e.outcome != "refused" for e in self._entries)
-        if failure is not None and begun:
-            who, number = f"{self._who}, after a failure", len(self._entries)
-            self._entries.append(self._console._make_safe(who, number, self._spent.seconds))
+        conductor = self._console._conductor
+        conductor.interrupted = False
+        try:
+            for number, command in enumerate(program.commands):
+                if not self._step(number, command):
+                    break
+        except KeyboardInterrupt:
+            conductor.interrupted, self._result["stopped"] = True, INTERRUPTED
+        self._end(conductor.interrupted)
         try:
             state = self._console.state()
         except Exception:
             _logger.exception("state after program %r", program.name)
             state = None
-        return Run(program, tuple(self._entries), spent=self._spent, state=state, **self._result)
+        run = Run(program, tuple(self._entries), spent=self._spent, state=state, **self._result)
+        if conductor.interrupted:
+            raise Interrupted(run)
+        return run
+
+    def _end(self, interrupted: bool) -> None:
+        """After a failure or an interruption, make safe what was begun."""
+        begun = any(e.outcome != "refused" for e in self._entries)
+        why = "an interruption" if interrupted else "a failure"
+        if interrupted or (begun and self._result.get("failure") is not None):
+            who, number = f"{self._who}, after {why}", len(self._entries)
+            self._entries.append(self._console._make_safe(who, number, self._spent.seconds))
 
     def _step(self, number: int, command: AnyCommand) -> bool:
         """Whether to go on."""

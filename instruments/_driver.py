@@ -22,7 +22,8 @@ from ._permit import Permit, redeemed, require_open
 FaultKind = Literal["bad_data", "instrument", "timeout", "refused", "missing", "uncertain"]
 
 _guarded: WeakSet[Callable[..., Any]] = WeakSet()
-_SEALED = ("execute",)
+_SEALED = ("execute", "__eq__", "__hash__")
+"""What no driver has of its own; the angel and its permits know a driver by its identity."""
 
 
 class DriverFault(Exception):
@@ -43,7 +44,7 @@ class DriverFault(Exception):
 
 
 class _Sealed(ABCMeta):
-    """Wraps ``_do`` of every driver class, whenever it is set, and lets nobody set ``execute``."""
+    """Wraps ``_do`` of every driver class, whenever it is set; nobody sets what is sealed."""
 
     def __setattr__(cls, name: str, value: Any) -> None:
         if name in _SEALED:
@@ -95,6 +96,12 @@ class Driver(ABC, metaclass=_Sealed):
         if name in (*_SEALED, "_do"):
             raise _sealed(type(self).__name__, name)
         super().__setattr__(name, value)
+
+    def __eq__(self, other: object) -> bool:
+        return self is other
+
+    def __hash__(self) -> int:
+        return object.__hash__(self)
 
     @abstractmethod
     def state(self) -> InstrumentState:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import final
 
 from ..workflow import (
     Array,
@@ -30,7 +31,7 @@ class Run:
     failure
         Why the program ended before its end; None if it did not.
     stopped
-        Why whoever watched ended it early, satisfied; empty if nobody did.
+        Why whoever watched ended it early, satisfied, or that it was interrupted; else empty.
     spent
         Seconds by the instrument's clock, electrons, doses.
     state
@@ -54,6 +55,21 @@ class Run:
             for inner, array in reading.arrays.items():
                 named[name if len(reading.arrays) == 1 else f"{name}.{inner}"] = array
         return named
+
+
+@final
+class Interrupted(KeyboardInterrupt):
+    """Ctrl-C during a program, once the beam is blanked or the tip retracted.
+
+    Attributes
+    ----------
+    run
+        What came of the program until then.
+    """
+
+    def __init__(self, run: Run) -> None:
+        super().__init__(f"program {run.program.name!r} was interrupted")
+        self.run = run
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Literal
 
+from ..workflow import WorkerError
 from ._dm_twin import ArrayServerTwin
 from ._extras import extra
 from ._particle_bench import ParticleBench
@@ -39,13 +40,18 @@ def serve_array_server(
     SpecError
         If a fault does not read.
     WorkerError
-        If the extra ``dm`` is not installed.
+        If the extra ``dm`` is not installed, or the port is taken.
     """
     conduct = Conduct(speed, parse_faults(faults))
-    twin = ArrayServerTwin(
-        ParticleBench(seed), conduct, host, port, form=form, field_of_view_nm=field_of_view_nm
-    )
-    return twin.start()
+    try:
+        return ArrayServerTwin(
+            ParticleBench(seed), conduct, host, port, form=form, field_of_view_nm=field_of_view_nm
+        ).start()
+    except OSError as error:
+        raise WorkerError(
+            "array server twin", f"{host}:{port} ({error})", "an address and port that are free",
+            "choose another port, or 0 for any free one",
+        ) from error  # fmt: skip
 
 
 @contextmanager

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import signal
 from pathlib import Path
+from typing import Any
 
 import h5py
 import pytest
@@ -12,6 +14,7 @@ from typer.testing import CliRunner
 from probewise.campaign._cli import app
 from probewise.campaign._nsid import dataset_name
 from probewise.campaign._store import Hdf5Store
+from probewise.instruments import Watchdogs
 from probewise.workflow import ArrayRef, StoreError, load_program
 
 PROGRAM = """\
@@ -111,8 +114,10 @@ def test_limits_and_seeds_are_given_as_config(program: Path, tmp_path: Path) -> 
     ("arguments", "said"),
     [
         (("--driver", "iv-analysis"), "stands on no driver"),
-        (("--driver", "nothing"), "unknown type"),
+        (("--driver", "nothing"), "no microscope 'nothing'"),
         (("--driver", "stem-twin", "--config", "world_seed"), "KEY=VALUE"),
+        (("--driver", "stem-twin", "--config", "max_dwell_s=.nan"), "max_dwell_s=nan"),
+        (("--driver", "stem-twin", "--config", "forbidden=[1]"), "limits_file"),
     ],
 )
 def test_what_is_no_microscope_is_refused(
@@ -121,6 +126,32 @@ def test_what_is_no_microscope_is_refused(
     code, _, wrong = run("run", str(program), "--out", str(tmp_path / "o"), *arguments)
     assert code == 2
     assert said in wrong and "remedy" in wrong
+
+
+def test_a_folder_that_cannot_be_made_is_named(program: Path, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("x")
+    out = tmp_path / "file" / "run"
+    code, _, wrong = run("run", str(program), "--driver", "stem-twin", "--out", str(out))
+    assert code == 2 and "file/run" in wrong and "remedy" in wrong
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_what_was_measured_before_ctrl_c_is_kept_and_the_beam_blanked(
+    program: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: signal.Signals
+) -> None:
+    def pressed(self: Watchdogs, command: Any, *rest: Any) -> None:
+        if command.verb == "spectrum":
+            signal.raise_signal(number)
+
+    monkeypatch.setattr(Watchdogs, "after", pressed)
+    out = tmp_path / "o"
+    code, _, _ = run("run", str(program), "--driver", "stem-twin", "--out", str(out))
+    assert code == 130
+    told = [json.loads(line) for line in (out / "commands.jsonl").read_text().splitlines()]
+    assert told[-1]["command"]["verb"] == "blank" and told[-1]["outcome"] == "done"
+    assert told[-1]["who"] == "instrument run, after an interruption"
+    assert list((out / "data").glob("*.h5"))
+    assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
 
 
 def test_nothing_is_overwritten(program: Path, tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import signal
+import socket
 import subprocess
 import sys
 
@@ -51,3 +52,14 @@ def test_other_machines_and_unknown_faults_are_refused(arguments, words) -> None
     pytest.importorskip("Pyro5", reason="the extra 'dm' is not installed")
     done = CliRunner().invoke(app, ["twin", *arguments])
     assert done.exit_code == 2 and words in done.output
+
+
+def test_a_port_that_is_taken_is_named() -> None:
+    pytest.importorskip("Pyro5", reason="the extra 'dm' is not installed")
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = str(taken.getsockname()[1])
+        result = CliRunner().invoke(app, ["twin", "array-server", "--port", port])
+    assert result.exit_code == 2
+    assert port in result.stderr and "another port" in result.stderr

@@ -337,6 +337,20 @@ BAD: dict[str, tuple[Any, type[ProbewiseError], tuple[str, str, str, str]]] = {
         SpecError,
         ("pareto", "'depth'", "'height'", "measures"),
     ),
+    "a program with a verb that is none": (
+        RAW
+        | {
+            "workflow": RAW["workflow"]
+            | {
+                "steps": [
+                    LOOK | {"capability": "run_program", "parameters": {"program": ["overviw"]}},
+                    TEST,
+                ]
+            }
+        },
+        SpecError,
+        ("command 1 of the program", "overviw", "overview", "correct"),
+    ),
     "numbers as keys": (
         {1: 2} | RAW,
         SpecError,

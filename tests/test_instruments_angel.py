@@ -24,10 +24,12 @@ from probewise.instruments._permit import take_issuer
 from probewise.workflow import (
     Chunk,
     Command,
+    Forecast,
     GuardianError,
     InstrumentState,
     Rectangle,
     SpecError,
+    command_from,
 )
 
 STEM = InstrumentState(technique="stem", sample="S1", voltage_kV=100.0, current_pA=40.0)
@@ -340,12 +342,35 @@ def test_what_is_kept_from_a_permit_goes_no_further_after_it() -> None:
     assert driver.put_back == 1, "the driver must put back what it opened"
 
 
+def test_a_command_that_is_written_on_after_its_judgement_is_done_as_it_was_judged() -> None:
+    class Sly(SmallStem):
+        def forecast(self, command: Command, state: InstrumentState) -> Forecast:
+            object.__setattr__(command, "pixels", 256)
+            object.__setattr__(state, "sample", "another")
+            return super().forecast(command, state)
+
+    driver, command = Sly(), command_from({"overview": {"pixels": 16}})
+    permit, said, state = Console(driver).angel.permit(command, driver)
+    object.__setattr__(command, "pixels", 128)
+    assert len(list(driver.execute(permit))) == 16
+    assert state.sample == driver.now.sample == "S1"
+    assert said.verdict == "allowed"
+
+
+def test_limits_are_those_that_were_given_whatever_is_written_on_them_later() -> None:
+    given = limits_from("stem", True, {"max_dwell_s": 1e-6})
+    angel = Angel("stem", True, given)
+    for limits in (given, angel.limits):
+        object.__setattr__(limits, "max_dwell_s", 1.0)
+    assert angel.limits.max_dwell_s == 1e-6
+
+
 def test_limits_cannot_be_changed_in_place() -> None:
     angel = Angel("stem", True)
     with pytest.raises(Exception, match="frozen"):
         angel.limits.max_dwell_s = 1.0
     with pytest.raises(GuardianError):
-        del angel.limits
+        delattr(angel, "limits")
     with pytest.raises(GuardianError):
         Permit()
 

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 from support_drivers import LiveSmallStem, SmallStem, program
 
-from probewise.instruments import Alarm, Angel, Console, Driver, limits_from
+from probewise.instruments import Alarm, Angel, Console, Driver, Interrupted, limits_from
+from probewise.instruments._stream import Stream
 from probewise.workflow import Chunk, Command, GuardianError, Program
 
 IMAGE = {"overview": {"pixels": 32}}
@@ -143,6 +144,42 @@ def test_watching_sees_every_chunk_and_may_end_the_program_with_what_came() -> N
     assert len(run.arrays["overview"].axes[0].values) == 8
     assert driver.done == ["overview"] and driver.put_back == 1
     assert run.entries[0].outcome == "stopped"
+
+
+def test_ctrl_c_keeps_what_came_and_leaves_the_beam_blanked() -> None:
+    def watch(command: Command, chunk: Chunk) -> str | None:
+        if chunk.start == 7:
+            raise KeyboardInterrupt
+        return None
+
+    driver = SmallStem()
+    console = Console(driver)
+    with pytest.raises(Interrupted) as caught:
+        console.run(program(IMAGE, "overview"), watch=watch)
+    run = caught.value.run
+    assert driver.done == ["overview", "blank"] and driver.put_back == 2
+    assert run.stopped == "interrupted" and run.arrays["overview"].data.shape == (8, 32)
+    assert [e.outcome for e in run.entries] == ["stopped", "done"]
+    assert run.entries[-1].who == "console, after an interruption"
+    assert console.log == run.entries
+    assert console.run(program("overview")).failure is None, "the next program runs"
+
+
+def test_ctrl_c_does_not_end_what_makes_safe(monkeypatch: pytest.MonkeyPatch) -> None:
+    pressed = iter([KeyboardInterrupt, KeyboardInterrupt, KeyboardInterrupt])
+    usual = Stream.next
+
+    def impatient(self: Stream, timeout_s: float) -> Chunk | None:
+        for error in pressed:
+            raise error
+        return usual(self, timeout_s)
+
+    monkeypatch.setattr(Stream, "next", impatient)
+    driver = SmallStem()
+    with pytest.raises(Interrupted) as caught:
+        Console(driver).run(program(IMAGE))
+    assert caught.value.run.entries[-1].outcome == "done"
+    assert driver.done[-1] == "blank"
 
 
 def test_a_watcher_that_breaks_loses_nothing() -> None:

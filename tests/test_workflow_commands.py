@@ -161,7 +161,7 @@ def test_hostile_programs_are_refused(tmp_path: File, text: str) -> None:
 
 
 def test_a_program_that_is_not_there_is_refused(tmp_path: File) -> None:
-    with pytest.raises(SpecError, match="no file"):
+    with pytest.raises(SpecError, match="no such file"):
         load_program(tmp_path / "none.yaml")
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, ValidationError, field_validator, model_validator
 
 from ._command import AnyCommand, Command, Detect, command_from
 from ._errors import SpecError
@@ -85,12 +85,15 @@ def program_from(raw: object, who: str = "program") -> Program:
         )
     try:
         return Program.model_validate(data)
-    except ValueError as error:
-        message = str(error).splitlines()
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(map(str, first["loc"]))
         raise SpecError(
-            who, " ".join(message[1:3]).strip() or str(error), "a name and 1 to 10,000 commands",
+            who, f"{where}: {first['msg']}", "a name and 1 to 10,000 commands",
             "correct the program",
         ) from error  # fmt: skip
+    except SpecError as error:
+        raise SpecError(f"{who}, {error.who}", error.given, error.allowed, error.remedy) from error
 
 
 def load_program(path: str | Path) -> Program:
@@ -105,9 +108,11 @@ def load_program(path: str | Path) -> Program:
     who = f"program {str(path)!r}"
     if not file.is_file() or file.stat().st_size > _MOST_BYTES:
         raise SpecError(
-            who, "no file, or one that is too large", f"a YAML file of at most {_MOST_BYTES} bytes",
-            "correct the path",
-        )  # fmt: skip
+            who,
+            f"{file.stat().st_size} bytes" if file.is_file() else "no such file",
+            f"a YAML file of at most {_MOST_BYTES} bytes",
+            "split the program" if file.is_file() else "correct the path",
+        )
     try:
         text = file.read_text(encoding="utf-8")
         if any(isinstance(e, yaml.AliasEvent) for e in yaml.parse(text, Loader=yaml.SafeLoader)):
@@ -116,11 +121,16 @@ def load_program(path: str | Path) -> Program:
     except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
         raise SpecError(
             who,
-            f"text that is not YAML ({(str(error).splitlines() or [''])[0]})",
+            f"text that is not YAML ({(str(error).splitlines() or [''])[0]}{_line(error)})",
             "YAML without tags or aliases",
             "mend the file",
         ) from error
     return program_from(raw, who)
+
+
+def _line(error: Exception) -> str:
+    mark = getattr(error, "problem_mark", None)
+    return f", line {mark.line + 1}" if mark is not None else ""
 
 
 def program_of(entries: Iterable[Entry], name: str = "replay") -> Program:
