@@ -12,7 +12,7 @@ from pydantic import TypeAdapter
 from rich.table import Table
 
 from ..workflow import Estimate, Event, Goal, Level, Recommendation, Score, State, Target
-from ._history import History
+from ._history import History, Job
 from ._run_folder import write_atomically
 from ._wording import (
     amount,
@@ -35,7 +35,8 @@ def summarize(
     ``best_true`` is the true value, in the goal's unit, of what is recommended, ``regret`` how far
     that is from the best there is, and ``gain`` the same as a fraction (1 is the best, 0 a typical
     design); all three are None where the truth is not known. ``actions_by_step`` and
-    ``actions_by_level`` count actions given to workers; ``failures`` those that came back as one.
+    ``actions_by_level`` count actions given to workers; ``failures`` those that came back as one;
+    ``failures_by_step`` tells how many, and what the last one said.
     ``largest_dose`` is the most that any site got, in electrons per square ångström, and where.
     """
     history = History.of(events, state.workflow)
@@ -58,9 +59,21 @@ def summarize(
         "actions_by_step": dict(Counter(job.action.step for job in history.jobs)),
         "actions_by_level": {str(int(n)): by_level.get(int(n), 0) for n in Level},
         "failures": len(failures),
+        "failures_by_step": _failures_by_step(failures),
         "stop_reason": state.stopped,
         "wall_s": wall_s,
     }
+
+
+def _failures_by_step(failures: list[Job]) -> dict[str, dict[str, Any]]:
+    """For each step how many of its actions failed, and the last of them in words."""
+    told: dict[str, dict[str, Any]] = {}
+    for job in failures:
+        failure = job.observation and job.observation.failure
+        if failure is not None:
+            count = told.get(job.action.step, {"count": 0})["count"] + 1
+            told[job.action.step] = {"count": count, "last": f"{failure.kind}: {failure.message}"}
+    return told
 
 
 def _largest_dose(state: State) -> dict[str, Any] | None:
@@ -139,8 +152,9 @@ def _rows(summary: Mapping[str, Any]) -> list[tuple[str, str]]:
         ("decisions", f"{summary['decisions']}"),
         ("actions", f"{sum(summary['actions_by_level'].values())} ({levels or 'none'})"),
     ]
-    if summary.get("failures"):
-        rows.append(("failures", f"{summary['failures']}"))
+    for step, told in summary.get("failures_by_step", {}).items():
+        count = summary["actions_by_step"][step]
+        rows.append(("failed", f"{told['count']} of {count} {step}: {told['last']}"))
     if summary.get("left_on_the_table"):
         rows += leftover_rows(summary)
     rows.append(

@@ -38,7 +38,8 @@ def test_the_summary_has_what_was_promised_and_reads_as_json(tmp_path: Path) -> 
         "stop_reason",
         "wall_s",
     }
-    assert set(summary) == promised | {"policy", "gain", "failures", "largest_dose"}
+    more = {"policy", "gain", "failures", "failures_by_step", "largest_dose"}
+    assert set(summary) == promised | more
     write_summary(tmp_path / "summary.json", summary)
     read = json.loads((tmp_path / "summary.json").read_text("utf-8"))
     assert read == summary
@@ -50,6 +51,10 @@ def test_the_summary_counts_what_the_journal_holds() -> None:
     observed = [e.observation for e in STORY.events if isinstance(e, Observed)]
     assert summary["cost_credits"] == pytest.approx(sum(o.cost_credits for o in observed))
     assert summary["failures"] == sum(o.failure is not None for o in observed) == 1
+    ((step, told),) = summary["failures_by_step"].items()
+    assert told["count"] == 1
+    count = summary["actions_by_step"][step]
+    assert f"1 of {count} {step}: " in shown(summary)
     assert summary["actions_by_step"]["grow_strip"] == 4
     assert sum(summary["actions_by_level"].values()) == len(observed)
     assert list(summary["actions_by_level"]) == ["1", "2", "3", "4", "5"]
