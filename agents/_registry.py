@@ -161,7 +161,7 @@ def _load(entry: EntryPoint, distribution: str) -> Any:
 
 
 def _unknown(who: str, what: str, given: str, known: list[str], group: str) -> WorkerError:
-    near = get_close_matches(given, known, n=1, cutoff=0.5)
+    near = get_close_matches(given, known, n=1, cutoff=0.6)
     hint = f"did you mean {near[0]!r}? Otherwise install" if near else "correct it, or install"
     return WorkerError(
         who,
