@@ -105,11 +105,21 @@ def test_a_lost_call_is_not_repeated(twin, client) -> None:
     assert double.conduct.taken == 1
 
 
+def when_free(ask: Callable[[], Any]) -> Any:
+    """The answer, once the server has noticed that the connection before this one has ended."""
+    for _ in range(200):
+        try:
+            return ask()
+        except DriverFault:
+            threading.Event().wait(0.02)
+    pytest.fail("the connection before has ended and this one is still refused")
+
+
 def test_after_a_lost_connection_the_camera_is_made_ready_anew(twin, client) -> None:
     server = client(twin(faults={"drop": 2}).uri)
     server.spectrum(0.1)
     faulty(lambda: server.spectrum(0.1))
-    assert server.spectrum(0.1).shape == (CHANNELS,)
+    assert when_free(lambda: server.spectrum(0.1)).shape == (CHANNELS,)
 
 
 def test_a_second_client_is_told_that_there_is_a_first(twin, client) -> None:
@@ -119,13 +129,7 @@ def test_a_second_client_is_told_that_there_is_a_first(twin, client) -> None:
     assert "another client" in faulty(lambda: second.image(4, 1.0)).message
     assert faulty(lambda: second.place_beam(1, 1)).kind == "refused"
     first.close()
-    for _ in range(100):
-        try:
-            assert second.image(4, 1.0).shape == (4, 4)
-            return
-        except DriverFault:
-            threading.Event().wait(0.02)
-    pytest.fail("the first client has gone and the second is still refused")
+    assert when_free(lambda: second.image(4, 1.0)).shape == (4, 4)
 
 
 def test_a_server_that_is_not_there_did_nothing() -> None:
