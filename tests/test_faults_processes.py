@@ -7,9 +7,12 @@ The driver is a forked process with its workers inside; actors are the subject o
 from __future__ import annotations
 
 import os
+import shutil
 import signal
+import sqlite3
 import time
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -56,15 +59,25 @@ def test_the_campaign_itself_does_everything(tmp_path: Path, performed: Path) ->
     assert steps == {"grow", "look", "reduce", "test", "simulate"}
 
 
+def has_begun(folder: Path) -> bool:
+    """Whether the run's journal holds an event."""
+    journal = folder / "journal.sqlite"
+    if not journal.exists():
+        return False
+    with closing(sqlite3.connect(journal)) as base:
+        try:
+            return bool(base.execute("SELECT count(*) FROM events").fetchone()[0])
+        except sqlite3.OperationalError:  # the table is not there yet
+            return False
+
+
 def kill_and_resume(raw: dict[str, Any], folder: Path, times: list[float]) -> int:
     """Begin, and go on after every kill, until it ends; how often it was killed."""
     killed = 0
     for after_s in [*times, None]:
-        begun = (folder / "journal.sqlite").exists()
-        made = folder.exists()
-        if made and not begun:  # killed before the journal was made: nothing has happened yet
-            for item in folder.iterdir():
-                item.rmdir() if item.is_dir() else item.unlink()
+        begun = has_begun(folder)
+        if folder.exists() and not begun:  # killed before the first event: nothing has happened yet
+            shutil.rmtree(folder)
         status = in_child(
             lambda begun=begun: (take_up(folder) if begun else begin(raw, folder)).run() and None,
             after_s,
