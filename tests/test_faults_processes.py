@@ -33,6 +33,9 @@ from support_faults import (
 from probewise.campaign import Campaign, Journal
 from probewise.workflow import RunFolderError, StoreError
 
+# Children are forked: not where tests are spread over processes whose other threads hold locks.
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module", autouse=True)
 def untracked() -> Iterator[None]:

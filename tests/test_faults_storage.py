@@ -30,6 +30,9 @@ from probewise.campaign import _tracking as tracking
 from probewise.campaign._track_entries import Entries
 from probewise.workflow import Event, Observed, StoreError
 
+# Children are forked: not where tests are spread over processes whose other threads hold locks.
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def untracked(monkeypatch: pytest.MonkeyPatch) -> None:
