@@ -12,7 +12,6 @@ from ..workflow import (
     Array,
     Axis,
     Estimate,
-    Failure,
     Job,
     Kind,
     Offer,
@@ -22,6 +21,7 @@ from ..workflow import (
     Worker,
     WorkerError,
 )
+from ._analyst import failed
 from ._pfm_features import describe, probe_lattice
 from ._pfm_image import fault, find_domains
 from ._pfm_pad import fit_pad
@@ -76,7 +76,7 @@ class PfmAnalysis(Worker):
 def _segment(job: Job) -> Outcome:
     image = np.asarray(_needed(job, "domain_image")[-1].data, dtype=np.float64)
     if complaint := fault(image):
-        return _failed(job, f"domain_image: {complaint}", "tune, then scan the pad again")
+        return failed(job, f"domain_image: {complaint}", "tune, then scan the pad again")
     domains = find_domains(image)
     positions = probe_lattice(image.shape)
     return _done(
@@ -93,7 +93,7 @@ def _segment(job: Job) -> Outcome:
 def _check(job: Job) -> Outcome:
     *earlier, newest = (read_batch(array) for array in _needed(job, "loops"))
     if isinstance(newest, str):
-        return _failed(job, newest, "take the loops again with a full bias cycle")
+        return failed(job, newest, "take the loops again with a full bias cycle")
     result = judge(newest, [b for b in earlier if isinstance(b, Batch)])
     source = job.arrays["loops"][-1]
     mask = Array(
@@ -113,10 +113,10 @@ def _fit(job: Job) -> Outcome:
     batches = [b for b in read if isinstance(b, Batch)]
     complaints = [b for b in read if isinstance(b, str)]
     if not batches:
-        return _failed(job, "; ".join(complaints), "take the loops again with a full bias cycle")
+        return failed(job, "; ".join(complaints), "take the loops again with a full bias cycle")
     pad = fit_pad(batches, read_masks(_needed(job, "loop_mask")))
     if not any(pad.good):
-        return _failed(
+        return failed(
             job,
             f"none of {len(pad.good)} loops is usable",
             "tune, then measure loops again, also at other positions",
@@ -181,9 +181,3 @@ def _done(
         quality=quality,
         notes=notes or {},
     )
-
-
-def _failed(job: Job, message: str, remedy: str) -> Outcome:
-    credits, hours = job.draw_price()
-    failure = Failure(kind="bad_data", message=message, remedy=remedy)
-    return Outcome(cost_credits=credits, duration_h=hours, failure=failure)
