@@ -39,6 +39,7 @@ from probewise.campaign._loop import Loop
 from probewise.planner import (
     TARGET,
     Forecast,
+    PlannerSettings,
     Spread,
     contenders,
     forecasts,
@@ -277,6 +278,18 @@ def foresee(state: State, worlds: int) -> Forecast:
     return forecasts(map(rehearse, tasks_for(state, contenders(GOAL, ["planner"]), worlds)))[0]
 
 
+def campaign(truth: Ground, state: State, settings: PlannerSettings | None = None) -> Loop:
+    """The planner's campaign on a truth, from a state that it changes."""
+    return Loop(
+        state,
+        make_policy("planner", state.workflow, GOAL, settings),
+        Hall(truth),  # type: ignore[arg-type]
+        VirtualClock(),
+        lambda *events: None,
+        specification(truth.kind, truth.seed),
+    )
+
+
 def run(kind: str, seed: int, worlds: int) -> dict[str, Any]:
     """One campaign with its two forecasts, as a record."""
     truth, state = GROUNDS[kind](seed), start(kind, seed)
@@ -285,15 +298,7 @@ def run(kind: str, seed: int, worlds: int) -> dict[str, Any]:
     middle = None
     best, median = truth.best()
     curve: list[tuple[float, float, float]] = []
-    loop = Loop(
-        state,
-        make_policy("planner", state.workflow, GOAL),
-        Hall(truth),  # type: ignore[arg-type]
-        VirtualClock(),
-        lambda *events: None,
-        specification(kind, seed),
-    )
-    for event in loop.events():
+    for event in campaign(truth, state).events():
         if isinstance(event, Assessed):
             x = state.workflow.space.encode([event.recommendation.design])
             gain = (float(truth.strength(x)[0]) - median) / (best - median)

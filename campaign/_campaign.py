@@ -291,7 +291,9 @@ class Campaign:
 
     def _make_policy(self, state: State) -> Policy:
         """The policy that a state asks for; on Ray its rehearsals are tasks."""
-        policy = make_policy(state.policy, state.workflow, state.goal)
+        policy = make_policy(
+            state.policy, state.workflow, state.goal, self.spec.settings(state.goal)
+        )
         if self._runtime_name == "ray" and isinstance(policy, Rehearsed):
             policy.play = partial(play_on_ray, address=self._address)
         return policy

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ..agents import is_bare_secret
-from ..planner import make_policy
+from ..planner import make_policy, measured_ends
 from ..workflow import BudgetError, Maximize, SpecError, Step, Target, Tune, program_from
 from ._spec import CampaignSpec
 
@@ -16,13 +16,15 @@ def check_spec(spec: CampaignSpec) -> None:
     SpecError, BudgetError, DesignSpaceError
     """
     check_aims(spec)
+    if spec.warm_start is not None:
+        spec.warm_start.check(spec.workflow, spec.goal)
     _check_secrets(spec)
     _check_programs(spec)
     state = spec.initial_state()
     specimen = next(iter(spec.specimens), "?new")
     target = Target(sample=specimen, site=0)
     links: dict[str, Step] = {}
-    for quantity in spec.goal.quantities:
+    for quantity in measured_ends(spec.workflow, spec.goal):
         final = spec.workflow.producer(quantity)
         found = spec.workflow.open_steps(final, target, state.inventory)
         links |= {s.name: s for s in found}

@@ -28,11 +28,13 @@ from ._finish import finish, rewrite_report
 from ._forecast import (
     forecast_record,
     forecast_table,
+    learn,
     outlook,
     play,
     starting_state,
     state_of_run,
     write_forecast,
+    write_step_values,
 )
 from ._journal import Journal
 from ._live import LiveView
@@ -86,6 +88,10 @@ def run(
     goal: GoalKind = None,
     credits: Credits = None,
     hours: Hours = None,
+    warm_start: Annotated[
+        Path | None,
+        typer.Option(help="Step values that 'forecast --step-values' wrote."),
+    ] = None,
     runtime: Annotated[
         RuntimeChoice, typer.Option(help="ray: one actor per agent; inline: this process.")
     ] = RuntimeChoice.RAY,
@@ -120,6 +126,7 @@ def run(
             given = {
                 "--seed": seed, "--out": out, "--data": data, "--policy": policy, "--goal": goal,
                 "--credits": credits, "--hours": hours, "--move-aside": move_old or None,
+                "--warm-start": warm_start,
             }  # fmt: skip
             _refuse_beside_resume([name for name, value in given.items() if value is not None])
             folder = resume
@@ -130,7 +137,7 @@ def run(
         else:
             spec = load_spec(
                 source or "", seed=seed, data=data, policy=policy, goal=goal,
-                budget=_budget(credits, hours),
+                budget=_budget(credits, hours), warm_start=warm_start,
             )  # fmt: skip
             folder = out or Path("runs") / spec.name
             moved = move_aside(folder) if move_old else None
@@ -251,6 +258,10 @@ def forecast_campaign(
         int, typer.Option(help="Rehearsals at once, on Ray; 0 for this process alone.", min=0)
     ] = 2,
     address: Annotated[str | None, typer.Option(help="Ray cluster [a local one].")] = None,
+    step_values: Annotated[
+        Path | None,
+        typer.Option(help="Also rehearse departures from the planner's choice; what they gained."),
+    ] = None,
     seed: Seed = None,
     data: Data = None,
     goal: GoalKind = None,
@@ -278,11 +289,19 @@ def forecast_campaign(
             for one in play(state, names, worlds, parallel, address):
                 played.append(one)
                 status.update(f"rehearsed {len(played)} times")
+            if step_values is not None:
+                learned = learn(state, worlds, parallel, address)
+                write_step_values(step_values, learned)
         found = forecasts(played)
         console.print(forecast_table(spec, state, found))
         console.print(outlook(spec, found), highlight=False)
         if json_file is not None:
             write_forecast(json_file, forecast_record(spec, state, found))
+        if step_values is not None:
+            console.print(
+                f"step values: {step_values}; start with probewise run ... --warm-start",
+                soft_wrap=True, highlight=False,
+            )  # fmt: skip
 
 
 def _compared(spec: CampaignSpec) -> list[str]:

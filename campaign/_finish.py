@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..agents import worker_types
-from ..planner import belief_from, left_on_the_table, looked_at, relevant_quantities
-from ..workflow import Decided, Design, Event, Score, State
+from ..planner import End, belief_from, left_on_the_table, looked_at, relevant_quantities
+from ..workflow import Decided, Design, Event, Maximize, Score, State
 from ._campaign import Campaign, spec_of_run, truth_of
 from ._figures import BeliefView
 from ._journal import Journal, replay
@@ -84,13 +84,16 @@ def belief_view(state: State) -> BeliefView | None:
     found, space = state.recommendation, state.workflow.space
     if found is None or not space.dim or set(found.design) != set(space.names):
         return None
-    quantity = state.goal.quantity
-    belief = belief_from(state, relevant_quantities(state.workflow, *looked_at(state.goal)))
+    quantity, goal = state.goal.quantity, state.goal
+    if isinstance(goal, Maximize):
+        goal = goal.model_copy(update={"subject_to": ()})
+    wanted = relevant_quantities(state.workflow, *looked_at(state.workflow, goal))
+    belief = belief_from(state, wanted)
+    end = End(belief, goal, state.seed)
 
     def predict(designs: list[Design]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         x = space.encode(designs)
-        drawn = belief.worlds(x, quantity, state.seed).values[quantity]
-        return belief.mean(quantity, x), drawn.std(0)
+        return end.mean(x), end.worlds(x).values[quantity].std(0)
 
     data = belief.data.get(quantity)
     measured = []

@@ -14,8 +14,12 @@ from ..planner import (
     TARGET,
     Forecast,
     Playthrough,
+    RehearsalTask,
     Spread,
+    StepValues,
     contenders,
+    detour_tasks,
+    learn_step_values,
     rehearse,
     tasks_for,
 )
@@ -90,6 +94,33 @@ def play(
     SpecError
         If the goal or a policy cannot be rehearsed.
     """
+    _check_ends(state)
+    tasks = tasks_for(state, contenders(state.goal, policies), worlds)
+    yield from _played(tasks, parallel, address)
+
+
+def learn(
+    state: State, worlds: int = 40, parallel: int = 2, address: str | None = None
+) -> StepValues:
+    """Step values from rehearsals with detours, five in every world; as :func:`play` plays them.
+
+    Raises
+    ------
+    BudgetError
+        If nothing would ever end a rehearsal.
+    SpecError
+        If the goal cannot be rehearsed, the workflow has no tiers, or too few took a detour.
+    """
+    _check_ends(state)
+    return learn_step_values(_played(detour_tasks(state, worlds), parallel, address), state)
+
+
+def write_step_values(path: str | Path, values: StepValues) -> None:
+    """Write step values as JSON."""
+    Path(path).write_text(values.model_dump_json(indent=1) + "\n", "utf-8")
+
+
+def _check_ends(state: State) -> None:
     budget = state.budget
     if budget.credits is None and budget.hours is None and state.goal.worth_credits is None:
         raise BudgetError(
@@ -98,11 +129,14 @@ def play(
             "one of the three",
             "give a limit, such as --credits 1000",
         )
-    tasks = tasks_for(state, contenders(state.goal, policies), worlds)
+
+
+def _played(
+    tasks: Sequence[RehearsalTask], parallel: int, address: str | None
+) -> Iterator[Playthrough]:
     if parallel == 0:
-        yield from map(rehearse, tasks)
-        return
-    yield from play_on_ray(tasks, parallel, address)
+        return map(rehearse, tasks)
+    return play_on_ray(tasks, parallel, address)
 
 
 def forecast_record(spec: CampaignSpec, state: State, found: Sequence[Forecast]) -> dict[str, Any]:

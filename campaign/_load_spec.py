@@ -7,7 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from pydantic import ValidationError
 
+from ..planner import StepValues
 from ..workflow import SpecError
 from ._check_spec import check_spec
 from ._spec import CampaignSpec, spec_from_dict
@@ -30,11 +32,12 @@ def load_spec(
     policy: str | None = None,
     goal: str | None = None,
     budget: dict[str, float] | None = None,
+    warm_start: str | Path | None = None,
 ) -> CampaignSpec:
     """Read a built-in campaign by its name, or a YAML file, with overrides.
 
     In the configuration of a worker, ``$seed`` stands for the campaign's seed and ``$data`` for the
-    path given as ``data``.
+    path given as ``data``. ``warm_start`` is a file of step values.
 
     Raises
     ------
@@ -51,6 +54,10 @@ def load_spec(
         raw["goal"] = named_goal(raw, goal)
     if budget and isinstance(raw.get("budget", {}), dict):
         raw["budget"] = {**raw.get("budget", {}), **budget}
+    if warm_start is not None:
+        raw["warm_start"] = str(warm_start)
+    if isinstance(raw.get("warm_start"), str):
+        raw["warm_start"] = read_step_values(raw["warm_start"])
     _fill_in(raw, data)
     spec = spec_from_dict(raw, str(source))
     check_spec(spec)
@@ -162,3 +169,23 @@ def _filled(value: Any, raw: dict[str, Any], data: str | Path | None) -> Any:
             "give the path with --data PATH",
         )
     return str(Path(data).absolute())
+
+
+def read_step_values(path: str | Path) -> dict[str, Any]:
+    """Step values from a JSON file, as plain data.
+
+    Raises
+    ------
+    SpecError
+        If there is no such file, or it holds something else.
+    """
+    try:
+        raw = Path(path).read_text("utf-8")
+        return StepValues.model_validate_json(raw).model_dump(mode="json")
+    except (OSError, UnicodeDecodeError, ValidationError) as error:
+        raise SpecError(
+            "warm_start",
+            f"{str(path)!r}: {str(error).splitlines()[0]}",
+            "a file that 'probewise forecast --step-values FILE' wrote",
+            "correct the path, or learn them anew",
+        ) from error

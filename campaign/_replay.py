@@ -110,6 +110,8 @@ class _Asked:
     def _current(self, state: State) -> Policy:
         wanted = (self._other or state.policy, state.goal)
         if self._policy is None or wanted != self._made_for:
-            self._policy = make_policy(wanted[0], self._spec.workflow, wanted[1])
+            self._policy = make_policy(
+                wanted[0], self._spec.workflow, wanted[1], self._spec.settings(wanted[1])
+            )
             self._made_for = wanted
         return self._policy

@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from pydantic import Field, ValidationError
 
-from ..planner import policy_names
+from ..planner import PlannerSettings, StepValues, policy_names
 from ..workflow import (
     Autonomy,
     Budget,
@@ -57,6 +57,9 @@ class CampaignSpec(Record):
         Where the recording comes from that ``--data`` must name, for people.
     notes
         Sentences for the report's head.
+    warm_start
+        Step values learned in rehearsals of this workflow and goal; in a YAML file the path of what
+        ``probewise forecast --step-values`` wrote.
     """
 
     name: Name
@@ -76,6 +79,16 @@ class CampaignSpec(Record):
     specimens: dict[Name, Specimen] = {}
     needs_data: str = ""
     notes: tuple[str, ...] = ()
+    warm_start: StepValues | None = None
+
+    def settings(self, goal: Goal) -> PlannerSettings | None:
+        """What the planner is to heed besides; None for nothing.
+
+        Step values are left out where the goal is not the one that they were learned for.
+        """
+        values = self.warm_start
+        fits = values is not None and values.fits(self.workflow, goal)
+        return PlannerSettings(step_values=values) if fits else None
 
     def initial_state(self, offers: dict[str, tuple[str, ...]] | None = None) -> State:
         """The state before the first event. ``offers`` maps capabilities to workers."""

@@ -21,7 +21,7 @@ from ..workflow import (
     State,
     Workflow,
 )
-from ._evidence import consumed
+from ._evidence import consumed, measured_ends
 from ._planner_for import planner_for
 from ._scripted import Scripted
 from ._settings import PlannerSettings
@@ -112,7 +112,7 @@ class SingleSource:
         self, workflow: Workflow, goal: Goal, settings: PlannerSettings | None = None
     ) -> None:
         self._start = _SpaceFilling(workflow, goal)
-        seen = consumed(workflow, *goal.quantities)
+        seen = consumed(workflow, *measured_ends(workflow, goal))
         self._search = planner_for(workflow, goal, seen, settings)
 
     def decide(self, state: State) -> Decision:

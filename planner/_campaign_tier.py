@@ -10,6 +10,7 @@ from ._build import build_action
 from ._design_options import design_options
 from ._objective_scale import Unscaled
 from ._options import Option, session_quantities
+from ._preferences import Preference
 from ._prices import Price
 from ._sample_options import library_options, session_options, site_options
 from ._step_options import step_options
@@ -23,10 +24,13 @@ _TELLING = 0.05
 
 @final
 class CampaignTier:
-    """Chooses among all options that are not a session's own."""
+    """Chooses among all options that are not a session's own.
 
-    def __init__(self, goal: Goal) -> None:
-        self.goal = goal
+    ``prefer`` may put the best option of another step before its choice.
+    """
+
+    def __init__(self, goal: Goal, prefer: Preference | None = None) -> None:
+        self.goal, self._prefer = goal, prefer
         self._libraries: tuple[object, list[Option]] | None = None
 
     def decide(self, state: State, view: View) -> Decision:
@@ -43,10 +47,10 @@ class CampaignTier:
         for option in affordable:
             if option.index < self._standard(view, affordable[0], option):
                 continue
-            if option.kind == "library" and self._about_to_learn(state):
-                continue
-            if state.free_worker(option.step, option.target) is not None:
-                return self._act(state, view, option, alternatives, affordable)
+            if self._can_begin(state, option):
+                taken, why = self._preferred(state, option, affordable)
+                decision = self._act(state, view, taken, alternatives, affordable)
+                return decision.model_copy(update={"reason": decision.reason + why})
         reason = self._why_not(state, options, worthwhile, affordable)
         busy = bool(state.running)
         return Decision(
@@ -55,6 +59,25 @@ class CampaignTier:
             reason=f"waiting for {len(state.running)} running: {reason}" if busy else reason,
             alternatives=tuple(o.alternative() for o in alternatives[:5]),
         )
+
+    def _can_begin(self, state: State, option: Option) -> bool:
+        """Whether its worker is free, and a new sample need not wait for what a session shows."""
+        if option.kind == "library" and self._about_to_learn(state):
+            return False
+        return state.free_worker(option.step, option.target) is not None
+
+    def _preferred(
+        self, state: State, first: Option, affordable: list[Option]
+    ) -> tuple[Option, str]:
+        """The choice, or the best option of another step that can begin now, with the reason."""
+        if self._prefer is None:
+            return first, ""
+        others: dict[str, Option] = {}
+        for option in affordable:
+            name = option.step.name
+            if name != first.step.name and name not in others and self._can_begin(state, option):
+                others[name] = option
+        return self._prefer(state, first, list(others.values()))
 
     def rate_elsewhere(self, view: View, sample: str) -> float:
         """Gain per credit of the best that could be paid for now, outside of a sample.
@@ -203,7 +226,7 @@ class CampaignTier:
         rival = max(rivals, key=lambda o: o.index, default=None)
         rate = 0.0 if rival is None else rival.index
         if rival is not None and rate > option.index:
-            rate = self._standard(view, rival, option)
+            rate = min(self._standard(view, rival, option), option.index)
         rate = max(rate, self._floor)
         limit = state.budget.hours
         reach = option.reach or option.price

@@ -3,7 +3,14 @@
 from __future__ import annotations
 
 from ..workflow import Target
-from ._options import Option, best_rate, failed_too_often, option_cost, refused_before
+from ._options import (
+    Option,
+    best_rate,
+    failed_too_often,
+    open_to_all,
+    option_cost,
+    refused_before,
+)
 from ._view import View
 from ._worlds import Probe
 
@@ -13,7 +20,7 @@ def design_options(view: View) -> list[Option]:
     state, workflow = view.state, view.state.workflow
     options: list[Option] = []
     ends = view.objective.single(view.worlds.goal, view.free_rows, 0.0)
-    final = workflow.producer(view.worlds.goal)
+    final = view.step_of(view.finals[0])
     running = {
         (i.action.step, tuple(i.action.target.design.values())) for i in state.running.values()
     }
@@ -27,6 +34,8 @@ def design_options(view: View) -> list[Option]:
             target = Target(design=view.designs[row])
             chain = workflow.open_steps(step, target, state.inventory)
             whole = workflow.open_steps(final, target, state.inventory)
+            if view.compound:
+                whole = open_to_all(view, view.finals, target)
             key = tuple(target.design.values())
             if any((s.name, key) in running for s in (*chain, *whole)) or failed_too_often(
                 state, chain, target
@@ -35,7 +44,7 @@ def design_options(view: View) -> list[Option]:
             if refused_before(state, chain[0], target):
                 continue
             choices = [(float(gain), view.prices.chain(chain))]
-            if whole[0] == chain[0]:
+            if chain[0] in (whole if view.compound else whole[:1]):
                 choices.append((float(end), view.prices.chain(whole)))
             value, price = best_rate(choices, view, chain[0])
             cost = option_cost(view, price, chain[0])

@@ -12,6 +12,7 @@ from ..workflow import (
     Estimate,
     Goal,
     Grid,
+    Maximize,
     Place,
     State,
     Step,
@@ -22,10 +23,24 @@ from ._belief import Belief
 from ._node import Data
 
 
-def looked_at(goal: Goal) -> tuple[str, ...]:
+def measured_ends(workflow: Workflow, goal: Goal) -> tuple[str, ...]:
+    """Measured quantities that a goal's value and conditions are computed from, its own first."""
+    guards = goal.subject_to if isinstance(goal, Maximize) else ()
+    waiting = [*goal.quantities, *(n for g in guards for n in g.names)]
+    found: dict[str, None] = {}
+    while waiting:
+        name = waiting.pop(0)
+        if name in workflow.formulas:
+            waiting = [*workflow.formulas[name].names, *waiting]
+        elif name not in workflow.space.names:
+            found[name] = None
+    return tuple(found)
+
+
+def looked_at(workflow: Workflow, goal: Goal) -> tuple[str, ...]:
     """Quantities that a goal asks for, and what theories predict of its hypotheses."""
     more = goal.predictions if isinstance(goal, Discriminate) else ()
-    return tuple(dict.fromkeys((*goal.quantities, *more)))
+    return tuple(dict.fromkeys((*measured_ends(workflow, goal), *more)))
 
 
 def relevant_quantities(workflow: Workflow, *goals: str) -> tuple[str, ...]:

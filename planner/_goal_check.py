@@ -14,7 +14,7 @@ from ..workflow import (
     Tune,
     Workflow,
 )
-from ._network_graph import is_network
+from ._evidence import measured_ends
 
 
 def check_goal(workflow: Workflow, goal: Goal) -> None:
@@ -31,17 +31,15 @@ def check_goal(workflow: Workflow, goal: Goal) -> None:
     guards = goal.subject_to if isinstance(goal, Maximize) else ()
     for guard in guards:
         workflow.check_names(f"{who}: subject_to", guard)
-    formulas = [q for q in goal.quantities if q in workflow.formulas]
-    if (formulas or guards) and not is_network(workflow, goal):
+    over_designs = isinstance(goal, Maximize) and goal.over == "designs"
+    if not over_designs and (guards or any(q in workflow.formulas for q in goal.quantities)):
         raise SpecError(
             who,
-            "a formula or a condition in a workflow with samples or theory, or for another goal",
-            "maximize, in a workflow whose quantities are all measured at designs",
+            "a formula or a condition",
+            "maximize over designs",
             "let an analysis step produce the quantity",
         )
-    for quantity in goal.quantities:
-        if quantity in formulas:
-            continue
+    for quantity in measured_ends(workflow, goal):
         if quantity not in workflow.scalars or workflow.producer(quantity).acts_on == "space":
             measured = [q for q in workflow.scalars if workflow.producer(q).acts_on != "space"]
             raise SpecError(

@@ -8,6 +8,7 @@ from typing import final
 from ..workflow import Decision, Goal, Recommendation, State, Workflow
 from ._campaign_tier import CampaignTier
 from ._evidence import looked_at, relevant_quantities
+from ._preferences import ByStepValues, Preference
 from ._session_tier import SessionTier
 from ._settings import PlannerSettings
 from ._view import View, make_view, recommend_from
@@ -18,6 +19,12 @@ class HierarchicalPlanner:
     """The policy ``planner`` for goals over designs.
 
     ``quantities`` restricts the belief (the single-source baseline sees the dear test alone).
+    ``prefer`` may change the campaign tier's choice; if None, the settings' step values do.
+
+    Raises
+    ------
+    SpecError
+        If the step values were learned for other steps or another goal.
     """
 
     def __init__(
@@ -26,12 +33,17 @@ class HierarchicalPlanner:
         goal: Goal,
         quantities: tuple[str, ...] | None = None,
         settings: PlannerSettings | None = None,
+        prefer: Preference | None = None,
     ) -> None:
         self.name = "cost-blind" if settings is not None and settings.cost_blind else "planner"
         self._settings = settings
         self._goal = goal
-        self._quantities = quantities or relevant_quantities(workflow, *looked_at(goal))
-        self._campaign = CampaignTier(goal)
+        self._quantities = quantities or relevant_quantities(workflow, *looked_at(workflow, goal))
+        values = None if settings is None else settings.step_values
+        if values is not None:
+            values.check(workflow, goal)
+            prefer = prefer or ByStepValues(values)
+        self._campaign = CampaignTier(goal, prefer)
         self._session = SessionTier(goal)
         self._cached: tuple[object, View] | None = None
 

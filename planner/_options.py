@@ -81,6 +81,18 @@ def bears_dose(state: State, steps: Iterable[Step], target: Target) -> bool:
     return state.bears_dose(place_of(target, "site" if target.sample else "design"), dose)
 
 
+def open_to_all(view: View, quantities: Iterable[str], target: Target) -> tuple[Step, ...]:
+    """All open steps to those of several quantities that are not known at a target, each once."""
+    state = view.state
+    links = {
+        link.name: link
+        for quantity in quantities
+        if state.inventory.value(quantity, target) is None
+        for link in state.workflow.open_steps(view.step_of(quantity), target, state.inventory)
+    }
+    return tuple(links.values())
+
+
 def plan_price(view: View, step: Step, targets: Sequence[Target]) -> Price:
     """Price of all open steps for ``step`` on several sites; what is sample-wide is paid once."""
     total, once = Price(), set()

@@ -12,7 +12,7 @@ from ..workflow import (
     Maximize,
     State,
 )
-from ._belief import Belief
+from ._end import End
 from ._gp import Matrix
 from ._settings import PlannerSettings
 
@@ -20,18 +20,18 @@ _LINE_POINTS = 41
 Site = tuple[str, int]
 
 
-def refined(belief: Belief, goal: Goal, base: Matrix, seed: int, count: int) -> Matrix:
+def refined(end: End, base: Matrix, seed: int, count: int) -> Matrix:
     """The best believed point first, then points around the best few; ``count`` in all."""
     rng = np.random.default_rng([seed, 99])
-    space = belief.workflow.space
+    space = end.belief.workflow.space
     wide = np.concatenate([base, space.sobol(1024, seed=seed % 2**31)])
-    best = wide[np.argsort(-belief.mean(goal.quantity, wide), kind="stable")[:8]]
+    best = wide[np.argsort(-end.mean(wide), kind="stable")[:8]]
     for width in (0.08, 0.03, 0.012):
         near = np.repeat(best, 24, axis=0)
         near = np.clip(near + width * rng.standard_normal(near.shape), 0.0, 1.0)
         near = space.encode(space.decode(near))
         near = np.concatenate([best, near])
-        best = near[np.argsort(-belief.mean(goal.quantity, near), kind="stable")[:8]]
+        best = near[np.argsort(-end.mean(near), kind="stable")[:8]]
     around = np.repeat(best[:1], count - len(best), axis=0)
     around = np.clip(around + 0.06 * rng.standard_normal(around.shape), 0.0, 1.0)
     return np.concatenate([best, space.encode(space.decode(around))])
@@ -73,10 +73,8 @@ def measured_designs(state: State) -> list[Design]:
 
 def library_candidates(
     state: State,
-    belief: Belief,
-    goal: Goal,
+    end: End,
     pool: Matrix,
-    seed: int,
     settings: PlannerSettings,
 ) -> tuple[list[tuple[Design, NDArray[np.int64]]], Matrix]:
     """Samples worth thinking of: around the optima of sampled worlds (Thompson 1933), which are
@@ -86,10 +84,10 @@ def library_candidates(
     space = state.workflow.space
     if maker is None or maker.makes is None:
         return [], np.zeros((0, space.dim))
-    worlds = belief.worlds(pool, goal.quantity, seed, count=settings.worlds)
-    optima = worlds.values[goal.quantity].argmax(1)
+    worlds = end.worlds(pool, settings.worlds)
+    optima = worlds.values[worlds.goal].argmax(1)
     found, counts = np.unique(optima, return_counts=True)
-    spread = 0 if isinstance(goal, Maximize) else settings.libraries // 2
+    spread = 0 if isinstance(end.goal, Maximize) else settings.libraries // 2
     likely = found[np.argsort(-counts, kind="stable")][: settings.libraries - spread]
     centres = [pool[settings.space_points], *pool[likely]]
     centres += list(space.sobol(spread, seed=state.seed + 1)) if spread else []

@@ -33,10 +33,13 @@ from ..workflow import (
     Step,
 )
 from ._evidence import belief_from
+from ._hierarchy import HierarchicalPlanner
 from ._network_graph import closure
 from ._policies import base_names, base_policy
 from ._possible_world import PossibleWorld, not_rehearsable, rehearsable
+from ._preferences import Detour
 from ._settings import PlannerSettings
+from ._step_values import Crossroads
 from ._world_worker import WorldWorker
 
 TARGET = 0.95
@@ -69,6 +72,8 @@ class Playthrough(Record):
     unit. ``credits_to_target`` and ``hours_to_target`` are those from which on the answer kept
     :data:`TARGET` of the gain to the end, None if it never did. Credits and hours count from the
     campaign's beginning. ``regret`` is how far the answer is from the best, in the goal's unit.
+    ``detour`` is the number of the detour that it was to take, 0 for none, and ``crossroads`` where
+    it took it.
     """
 
     contender: str
@@ -87,6 +92,8 @@ class Playthrough(Record):
     steps: dict[str, int]
     curve: tuple[Moment, ...]
     regret: float
+    detour: int = 0
+    crossroads: Crossroads | None = None
 
     def mean_gain(self, since: float, budget: float | None) -> float:
         """Gain averaged over the credits from ``since`` to the budget, or to what was spent."""
@@ -100,13 +107,15 @@ class Playthrough(Record):
 class RehearsalTask:
     """One contender in one world; pickles, so that it can be sent to another process.
 
-    ``place`` is the contender's among those that are compared.
+    ``place`` is the contender's among those that are compared. With a ``detour`` above 0 the
+    planner departs once from its own choice, where chance wants it.
     """
 
     state: State
     contender: Contender
     world: int
     place: int = 0
+    detour: int = 0
 
 
 def contenders(goal: Goal, names: Sequence[str] | None = None) -> tuple[Contender, ...]:
@@ -151,11 +160,32 @@ def possible_worlds(state: State, seeds: Iterable[int]) -> list[PossibleWorld]:
 def rehearse(task: RehearsalTask) -> Playthrough:
     """Play one contender to its end in one world. Pure: the task's state is left as it was."""
     (world,) = possible_worlds(task.state, [task.world])
-    policy = base_policy(
-        task.contender.policy, task.state.workflow, task.state.goal, task.contender.settings
+    workflow, goal, settings = task.state.workflow, task.state.goal, task.contender.settings
+    detour = Detour([task.world, task.detour]) if task.detour else None
+    policy = (
+        base_policy(task.contender.policy, workflow, goal, settings)
+        if detour is None
+        else HierarchicalPlanner(workflow, goal, settings=settings, prefer=detour)
     )
     played = _Stage(branched(task.state), policy, world, task.contender.label).play()
-    return played.model_copy(update={"place": task.place})
+    where = None if detour is None else detour.taken
+    return played.model_copy(
+        update={"place": task.place, "detour": task.detour, "crossroads": where}
+    )
+
+
+def utility(played: Playthrough, state: State) -> float:
+    """What a rehearsal from ``state`` came to.
+
+    In credits where the goal says what it is worth: that, less what was spent. Otherwise the share
+    of the gain at the end, with a tenth of weight on having it early.
+    """
+    worth = state.goal.worth_credits
+    if worth is not None:
+        spent = played.credits + state.budget.credits_per_hour * played.hours
+        return -worth * played.regret - spent
+    early = played.mean_gain(state.spent_credits, state.budget.credits)
+    return 0.9 * played.gain + 0.1 * early
 
 
 def tasks_for(

@@ -17,7 +17,7 @@ import numpy as np
 from ..workflow import Decision, Goal, Policy, Recommendation, State, Workflow
 from ._network_graph import is_network
 from ._policies import base_names, base_policy
-from ._rehearsal import Contender, Playthrough, RehearsalTask, rehearse, tasks_for
+from ._rehearsal import Contender, Playthrough, RehearsalTask, rehearse, tasks_for, utility
 from ._settings import DEFAULT_SETTINGS, PlannerSettings
 
 Play = Callable[[Sequence[RehearsalTask]], Iterable[Playthrough]]
@@ -126,19 +126,9 @@ class Rehearsed:
 
 
 def _values(played: Iterable[Playthrough], label: str, state: State) -> list[float]:
-    """What each rehearsal of a contender came to, in the order of its worlds.
-
-    Where the goal says what it is worth: that, less what was spent. Otherwise the share of the gain
-    at the end, with a tenth of weight on having it early.
-    """
-    worth, own = state.goal.worth_credits, [p for p in played if p.contender == label]
-    own.sort(key=lambda p: p.world)
-    if worth is not None:
-        hour = state.budget.credits_per_hour
-        return [-worth * p.regret - p.credits - hour * p.hours for p in own]
-    return [
-        0.9 * p.gain + 0.1 * p.mean_gain(state.spent_credits, state.budget.credits) for p in own
-    ]
+    """What each rehearsal of a contender came to, in the order of its worlds."""
+    own = sorted((p for p in played if p.contender == label), key=lambda p: p.world)
+    return [utility(p, state) for p in own]
 
 
 def _decide(values: dict[str, list[float]], current: str) -> Choice:

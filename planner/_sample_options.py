@@ -12,6 +12,7 @@ from ._options import (
     bears_dose,
     best_rate,
     failed_too_often,
+    open_to_all,
     option_cost,
     plan_price,
     refused_before,
@@ -68,9 +69,8 @@ def _library_option(
         for link in state.workflow.open_steps(view.step_of(quantity), new[0], Inventory())
     }
     end = view.prices.chain(tuple(s for name, s in links.items() if name != maker.name))
-    tests = view.gains(view.worlds.goal, candidate.rows)
-    best = int(candidate.rows[np.argmax(tests)])
-    ends = (*probes, *(view.probe(q, best) for q in view.finals))
+    best = int(candidate.rows[np.argmax(view.whole_gains(candidate.rows))])
+    ends = (*probes, *view.whole_probes(best))
     choices.append((_beyond(view, ends, pending, base), whole + end))
     value, price = best_rate(choices, view, maker)
     where = ", ".join(f"{k}={v:.3g}" for k, v in candidate.design.items())
@@ -164,10 +164,10 @@ def _session_option(
         price = plan_price(view, step, [site_target(view, s) for s in chosen])
         choices.append((_beyond(view, probes, pending, base), price))
         plans.append((probes, tuple(chosen)))
-    if len(view.finals) > 1:
+    if view.compound:
         best = sites[int(np.argmax(view.whole_gains(rows)))]
-        probes = tuple(view.probe(q, view.sites[best]) for q in view.finals)
-        price = view.prices.chain(_open_to_all(view, best))
+        probes = view.whole_probes(view.sites[best])
+        price = view.prices.chain(open_to_all(view, view.finals, site_target(view, best)))
         choices.append((_beyond(view, probes, pending, base), price))
         plans.append((probes, (best,)))
     value, price = best_rate(choices, view, mount)
@@ -187,20 +187,6 @@ def _session_option(
     )
 
 
-def _open_to_all(view: View, site: Site) -> tuple[Step, ...]:
-    """All open steps to all of the goal's quantities at a site, each once."""
-    target = site_target(view, site)
-    links = {
-        link.name: link
-        for quantity in view.finals
-        if view.state.inventory.value(quantity, target) is None
-        for link in view.state.workflow.open_steps(
-            view.step_of(quantity), target, view.state.inventory
-        )
-    }
-    return tuple(links.values())
-
-
 def site_options(view: View, quantities: Sequence[str], sites: Sequence[Site]) -> list[Option]:
     """Measure one of ``quantities`` at one of ``sites``, whatever steps that still takes."""
     state = view.state
@@ -212,13 +198,12 @@ def site_options(view: View, quantities: Sequence[str], sites: Sequence[Site]) -
             continue
         rows = np.array([view.sites[s] for s in usable])
         gains = view.gains(quantity, rows)
-        several = len(view.finals) > 1
-        ends = view.whole_gains(rows) if several else gains
+        ends = view.whole_gains(rows) if view.compound else gains
         for site, gain, end in zip(usable, gains, ends, strict=True):
             target = site_target(view, site)
             chain = state.workflow.open_steps(step, target, state.inventory)
             choices = [(float(gain), view.prices.chain(chain))]
-            whole = _open_to_all(view, site) if several else ()
+            whole = open_to_all(view, view.finals, target) if view.compound else ()
             if chain[0] in whole:
                 choices.append((float(end), view.prices.chain(whole)))
             gain, price = best_rate(choices, view, chain[0])

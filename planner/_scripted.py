@@ -21,7 +21,7 @@ from ..workflow import (
     place_of,
 )
 from ._build import build_action
-from ._evidence import looked_at, relevant_quantities
+from ._evidence import looked_at, measured_ends, relevant_quantities
 from ._follow_up import close, follow_up, unreduced
 from ._options import MAX_FAILURES, failed_too_often, refused_before
 from ._planner_for import planner_for
@@ -39,12 +39,13 @@ class Scripted(ABC):
     ) -> None:
         self._workflow = workflow
         self._goal = goal
-        self._quantities = relevant_quantities(workflow, *looked_at(goal))
+        self._quantities = relevant_quantities(workflow, *looked_at(workflow, goal))
         self._screens = tuple(
             q for q in self._quantities if workflow.producer(q).name in workflow.session_steps
         )
         self._recommender = planner_for(workflow, goal, settings=settings)
-        self._final = workflow.producer(goal.quantity)
+        self._wanted = measured_ends(workflow, goal)
+        self._final = workflow.producer(self._wanted[0])
 
     @abstractmethod
     def next_design(self, state: State, number: int) -> Design | None:
@@ -174,7 +175,7 @@ class Scripted(ABC):
         What needs a mounted sample is left to sessions.
         """
         status = state.inventory.status((sample.id, site, ()))
-        unknown = [q for q in self._goal.quantities if q not in status.values]
+        unknown = [q for q in self._wanted if q not in status.values]
         if not status.alive or not unknown:
             return None
         for issued in state.running.values():
@@ -227,7 +228,7 @@ class Scripted(ABC):
     def _rest_of_design(self, state: State) -> Decision | None:
         """What is still to be measured where the goal's first quantity was measured last."""
         last = [a for a in state.actions.values() if a.step == self._final.name]
-        for quantity in self._goal.quantities if last else ():
+        for quantity in self._wanted if last else ():
             target, final = last[-1].target, state.workflow.producer(quantity)
             if state.inventory.value(quantity, target) is not None or final == self._final:
                 continue

@@ -6,6 +6,7 @@ from pydantic import Field
 
 from ..workflow import Record
 from ._belief import WORLDS
+from ._step_values import StepValues
 
 
 class PlannerSettings(Record):
@@ -32,6 +33,8 @@ class PlannerSettings(Record):
         A session's cap over the expected price of measuring every site of its sample once.
     cost_blind
         Whether every step counts as one credit, whatever it costs: the policy ``cost-blind``.
+    step_values
+        What rehearsals said about departing from the planner's first choice; None for nothing.
     """
 
     worlds: int = Field(default=WORLDS, ge=8, multiple_of=4)
@@ -45,6 +48,7 @@ class PlannerSettings(Record):
     theory_trust: float = Field(default=0.25, ge=0, le=1)
     grant_margin: float = Field(default=1.6, ge=1)
     cost_blind: bool = False
+    step_values: StepValues | None = None
 
     def light(self) -> PlannerSettings:
         """The same choices with a fraction of the computing, for rehearsals."""

@@ -13,7 +13,14 @@ import numpy as np
 
 from ..workflow import State, Step, Target
 from ._closed import Asked, Closed
-from ._options import Option, best_rate, failed_too_often, option_cost, refused_before
+from ._options import (
+    Option,
+    best_rate,
+    failed_too_often,
+    open_to_all,
+    option_cost,
+    refused_before,
+)
 from ._view import View
 from ._worlds import Probe
 
@@ -56,25 +63,14 @@ def _option(
     if _hindered(state, chain, target):
         return None
     choices = [(gain, view.prices.chain(chain))]
-    whole = _all_open(view, finals, target)
+    whole = open_to_all(view, finals, target)
     if chain[0] in whole:
-        choices.append((end, view.prices.chain(tuple(whole))))
+        choices.append((end, view.prices.chain(whole)))
     value, price = best_rate(choices, view, chain[0])
     cost = option_cost(view, price, chain[0])
     label = f"{', '.join(q for q, _ in asked)} at {target.label}"
     probes = tuple(Probe(q, row, noise) for q, noise in asked)
     return Option(label, "design", chain[0], target, value, price, cost, probes)
-
-
-def _all_open(view: View, finals: Sequence[str], target: Target) -> list[Step]:
-    """All open steps to all of the goal's quantities at a design, each once."""
-    found: list[Step] = []
-    for quantity in finals:
-        if view.state.inventory.value(quantity, target) is not None:
-            continue
-        links = view.state.workflow.open_steps(view.step_of(quantity), target, view.state.inventory)
-        found += [link for link in links if link not in found]
-    return found
 
 
 def _hindered(state: State, chain: Sequence[Step], target: Target) -> bool:

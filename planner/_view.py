@@ -27,6 +27,7 @@ from ._belief import Belief
 from ._closed import Asked, Closed
 from ._closed_answers import recommend_closed
 from ._closed_goals import ClosedGoal, closed_objective, promising, space_grid, told_at
+from ._end import End
 from ._evidence import belief_from, measurement_noise
 from ._gp import Matrix, Vector
 from ._pool import (
@@ -56,7 +57,7 @@ class View:
     """Everything a tier needs for one decision."""
 
     state: State
-    belief: Belief
+    end: End
     worlds: Worlds
     objective: Objective
     prices: Prices
@@ -66,6 +67,10 @@ class View:
     free_rows: NDArray[np.int64]
     line: NDArray[np.int64]
     settings: PlannerSettings
+
+    @property
+    def belief(self) -> Belief:
+        return self.end.belief
 
     @property
     def top(self) -> int:
@@ -81,7 +86,7 @@ class View:
         """The quantities that the goal asks for."""
         if isinstance(self.objective, Closed):
             return self.objective.quantities
-        return (self.worlds.goal,)
+        return self.end.measured
 
     def step_of(self, quantity: str) -> Step:
         """The step that gives a quantity."""
@@ -107,13 +112,29 @@ class View:
         """Expected gain (N,) of measuring all of the goal's quantities at each of ``rows``."""
         if isinstance(self.objective, Closed):
             return self.objective.several([(q, self.noise(q)) for q in self.finals], rows)
-        return self.objective.single(self.worlds.goal, rows, self.noise(self.worlds.goal))
+        return self.objective.single(self.worlds.goal, rows, self._end_noise(rows))
+
+    def whole_probes(self, row: int) -> tuple[Probe, ...]:
+        """All of the goal's quantities at a point; what is computed from them is one probe."""
+        if self.end.composed:
+            return (Probe(self.worlds.goal, row, self._end_noise(np.array([row]))),)
+        return tuple(self.probe(q, row) for q in self.finals)
+
+    @property
+    def compound(self) -> bool:
+        """Whether the goal takes more than one measurement, or one that does not give it itself."""
+        return len(self.finals) > 1 or self.end.composed
+
+    def _end_noise(self, rows: NDArray[np.int64]) -> float:
+        noise = [self.noise(q) for q in self.finals]
+        return self.end.noise(self.worlds, rows, noise) if self.end.composed else noise[0]
 
     def expected(self, row: int) -> dict[str, Estimate]:
         """The belief at a pool point: mean and standard deviation of every quantity."""
         return {
             q: Estimate(value=float(v[:, row].mean()), std=float(v[:, row].std()))
             for q, v in self.worlds.values.items()
+            if q in self.belief.quantities
         }
 
 
@@ -129,6 +150,7 @@ def make_view(
     settings = settings or DEFAULT_SETTINGS
     belief = belief_from(state, quantities, settings.quick_fit)
     seed = int(np.random.SeedSequence([state.seed, 3, informative(state)]).generate_state(1)[0])
+    end = End(belief, goal, seed)
     space = state.workflow.space
     base = space.sobol(settings.space_points, seed=state.seed)
     sites, site_x, known = known_sites(state)
@@ -136,7 +158,7 @@ def make_view(
     measured_x = space.encode(measured) if measured else np.zeros((0, space.dim))
     targets = [Target(design=d, sample=s, site=i) for (s, i), d in zip(sites, known, strict=True)]
     told = told_at(state, goal, [*targets, *[Target(design=d) for d in measured]])
-    top = refined(belief, goal, base, seed, settings.local_points)
+    top = refined(end, base, seed, settings.local_points)
     if isinstance(goal, ClosedGoal):
         some = told.any(1)
         told_x = np.concatenate([site_x, measured_x])[some]
@@ -150,12 +172,10 @@ def make_view(
     free = np.arange(len(base) + len(top))
     blocks += [site_x, measured_x]
     starts = np.cumsum([0, *[len(b) for b in blocks]])
-    libraries, library_x = library_candidates(
-        state, belief, goal, np.concatenate([base, top]), seed, settings
-    )
+    libraries, library_x = library_candidates(state, end, np.concatenate([base, top]), settings)
     grid = space_grid(goal, space, state.seed, settings.grid_points)
     pool = np.concatenate([*blocks, library_x, grid])
-    worlds = belief.worlds(pool, goal.quantity, seed, count=settings.worlds)
+    worlds = end.worlds(pool, settings.worlds)
     designs = [*space.decode(pool[: starts[3]]), *known, *measured, *space.decode(library_x)]
     line_rows = np.arange(starts[2], starts[3])
     if isinstance(goal, ClosedGoal):
@@ -167,7 +187,7 @@ def make_view(
         objective = make_objective(goal, worlds, line_rows, state)
     return View(
         state,
-        belief,
+        end,
         worlds,
         objective,
         Prices(state, settings.cost_blind),
@@ -205,7 +225,7 @@ def recommend_from(view: View, goal: Goal) -> Recommendation:
     """The answer that a view gives to a goal."""
     unit = goal_unit(view.state, goal)
     space = view.state.workflow.space
-    values = view.worlds.values[goal.quantity]
+    values = view.worlds.values[view.worlds.goal]
     top = view.top
     design = view.designs[top]
     if isinstance(view.objective, Closed) and isinstance(goal, ClosedGoal):
@@ -213,7 +233,7 @@ def recommend_from(view: View, goal: Goal) -> Recommendation:
     match goal:
         case Maximize():
             estimate = Estimate(
-                value=float(view.belief.mean(goal.quantity, view.worlds.pool[top : top + 1])[0]),
+                value=float(_believed(view, top)),
                 std=float(values[:, top].std()),
             )
         case LocateBoundary():
@@ -227,11 +247,18 @@ def recommend_from(view: View, goal: Goal) -> Recommendation:
     return Recommendation(goal=goal, design=design, estimate=estimate, unit=unit)
 
 
+def _believed(view: View, row: int) -> float:
+    """The end's mean at a pool point: of all its worlds where it is computed, else exact."""
+    if view.end.composed:
+        return float(view.worlds.values[view.worlds.goal][:, row].mean())
+    return float(view.end.mean(view.worlds.pool[row : row + 1])[0])
+
+
 def confirming(view: View, goal: Goal) -> View | None:
     """A view whose objective is certainty about the recommended value, where that is asked for."""
     if not isinstance(goal, Maximize) or goal.confirm_std is None:
         return None
-    leader = view.worlds.values[goal.quantity][:, view.top : view.top + 1]
+    leader = view.worlds.values[view.worlds.goal][:, view.top : view.top + 1]
     if float(leader.std()) <= goal.confirm_std:
         return None
     return replace(view, objective=Certainty(view.worlds, leader))
