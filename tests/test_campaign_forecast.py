@@ -20,9 +20,10 @@ from typer.testing import CliRunner
 
 from probewise.agents import expected_offers
 from probewise.campaign import Campaign
+from probewise.campaign._campaign import spec_of_run
 from probewise.campaign._cli import app
 from probewise.campaign._forecast import outlook, play, starting_state, state_of_run
-from probewise.planner import Forecast, PlannerSettings, Spread, forecasts
+from probewise.planner import Forecast, PlannerSettings, Spread, _learn_values, forecasts
 from probewise.workflow import BudgetError, SpecError
 
 WIDE = {"COLUMNS": "200"}
@@ -50,6 +51,29 @@ def test_a_file_is_forecast_as_table_and_json(tmp_path: Path) -> None:
     for one in found["forecasts"]:
         assert one["worlds"] == 3 and 0 <= one["chance"] <= 1
         assert 0 < one["credits"]["low"] <= one["credits"]["high"] <= 130
+
+
+@pytest.mark.slow
+def test_a_run_starts_with_step_values_that_a_forecast_learned(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(_learn_values, "_SEEN", 1)
+    source, values = tmp_path / "peak.yaml", tmp_path / "values.json"
+    raw = raw_library_spec(policy="planner", budget={"credits": 60, "hours": 60})
+    source.write_text(yaml.safe_dump(raw))
+    given = ["forecast", str(source), "--worlds", "2", "--parallel", "0", "--policies", "random"]
+    result = CliRunner().invoke(app, [*given, "--step-values", str(values)], env=WIDE)
+    assert result.exit_code == 0, result.output
+    assert "--warm-start" in result.output
+    given = ["run", str(source), "--runtime", "inline", "--out", str(tmp_path / "run")]
+    result = CliRunner().invoke(app, [*given, "--warm-start", str(values)], env=WIDE)
+    assert result.exit_code == 0, result.output
+    kept = spec_of_run(tmp_path / "run").warm_start
+    assert kept is not None and kept.steps == ("grow", "load", "look", "test")
+    result = CliRunner().invoke(
+        app, ["run", "--resume", str(tmp_path / "run"), "--warm-start", "x"], env=WIDE
+    )
+    assert result.exit_code != 0 and "--warm-start" in result.output
 
 
 def test_a_run_in_its_middle_is_forecast_from_where_it_stands(tmp_path: Path) -> None:
