@@ -158,7 +158,12 @@ def possible_worlds(state: State, seeds: Iterable[int]) -> list[PossibleWorld]:
 
 
 def rehearse(task: RehearsalTask) -> Playthrough:
-    """Play one contender to its end in one world. Pure: the task's state is left as it was."""
+    """Play one contender to its end in one world. Pure: the task's state is left as it was.
+
+    Every world has its own seed for what the policy draws. With the campaign's, the lighter planner
+    of a rehearsal would make the same first choice in all worlds, and where it is a close one, such
+    as whether to stop, all would share its luck.
+    """
     (world,) = possible_worlds(task.state, [task.world])
     workflow, goal, settings = task.state.workflow, task.state.goal, task.contender.settings
     detour = Detour([task.world, task.detour]) if task.detour else None
@@ -167,7 +172,9 @@ def rehearse(task: RehearsalTask) -> Playthrough:
         if detour is None
         else HierarchicalPlanner(workflow, goal, settings=settings, prefer=detour)
     )
-    played = _Stage(branched(task.state), policy, world, task.contender.label).play()
+    luck = int(np.random.SeedSequence([task.state.seed, 37, task.world]).generate_state(1)[0])
+    state = replace(branched(task.state), seed=luck)
+    played = _Stage(state, policy, world, task.contender.label).play()
     where = None if detour is None else detour.taken
     return played.model_copy(
         update={"place": task.place, "detour": task.detour, "crossroads": where}
