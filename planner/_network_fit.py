@@ -11,7 +11,8 @@ from dataclasses import dataclass, replace
 from typing import final
 
 import numpy as np
-from scipy.linalg import LinAlgError, cholesky, solve_triangular
+from scipy.linalg import LinAlgError, cholesky
+from scipy.linalg.lapack import dpotri
 from scipy.optimize import minimize
 from scipy.spatial.distance import cdist
 
@@ -51,7 +52,7 @@ class _Posterior:
     """Negative log posterior of the hyperparameters and its slope.
 
     Parameters are logs of length scales (L, d), variances (L,), roughness (L,); then factors
-    (L-1,). ``same`` (n, n) is one where two inputs are the same.
+    (L-1,). ``same`` (n, n) is one where two inputs are the same; None where no two are.
     """
 
     def __init__(
@@ -59,7 +60,8 @@ class _Posterior:
     ) -> None:
         self.x, self.levels, self.y, self.noise = x, levels, y, noise
         self.count, self.dim = count, x.shape[1]
-        self.same = (cdist(x, x, "sqeuclidean") == 0.0).astype(np.float64)
+        same = cdist(x, x, "sqeuclidean") == 0.0
+        self.same = same.astype(np.float64) if np.count_nonzero(same) > len(x) else None
         self.center = self._center(widths)
         self.spread = np.concatenate(
             [
@@ -93,36 +95,46 @@ class _Posterior:
         nugget = np.where(small, rough, 0.0) + ROUGH_FLOOR
         return Fit(replace(kernel, roughness=np.where(small, 0.0, rough)), nugget, doubt)
 
+    def _block(self, kernel: LevelKernel, value: Matrix, which: int) -> Matrix:
+        """Covariance (n, n) of a component, whose correlation is ``value``."""
+        block = kernel.variances[which] * value
+        block += MEAN_VARIANCE
+        if self.same is None:
+            block[np.diag_indices(len(block))] += kernel.roughness[which]
+        else:
+            block += kernel.roughness[which] * self.same
+        return block
+
     def __call__(self, theta: Vector) -> tuple[float, Vector]:
         kernel = self.kernel(theta)
         n, d = self.count, self.dim
         size = len(self.y)
         parts = [matern(self.x, self.x, kernel.lengthscales[m]) for m in range(n)]
         shares = kernel.shares[self.levels]
-        blocks = [
-            (kernel.variances[m] * parts[m][0] + MEAN_VARIANCE + kernel.roughness[m] * self.same)
-            * (shares[:, m, None] * shares[None, :, m])
-            for m in range(n)
-        ]
-        covariance = np.sum(blocks, axis=0)
+        covariance = np.zeros((size, size))
+        for m in range(n):
+            block = self._block(kernel, parts[m][0], m)
+            covariance += block if n == 1 else block * np.outer(shares[:, m], shares[:, m])
         covariance[np.diag_indices(size)] += self.noise + ROUGH_FLOOR
         try:
             lower = cholesky(covariance, lower=True, check_finite=False)
         except LinAlgError:
             return 1e10, np.zeros_like(theta)
-        half = solve_triangular(lower, np.eye(size), lower=True, check_finite=False)
-        weights = half.T @ (half @ self.y)
-        value = 0.5 * float(self.y @ weights) + float(np.sum(np.log(np.diag(lower))))
-        gap = half.T @ half - np.outer(weights, weights)
+        logs = float(np.sum(np.log(np.diag(lower))))
+        gap = _inverse(lower)
+        weights = gap @ self.y
+        value = 0.5 * float(self.y @ weights) + logs
+        gap -= np.outer(weights, weights)
         slope = np.zeros_like(theta)
         for m in range(n):
-            outer = gap * (shares[:, m, None] * shares[None, :, m])
-            bend = outer * parts[m][1] * kernel.variances[m]
-            rows = bend.sum(1)
-            square = 2.0 * (rows @ self.x**2 - np.einsum("ai,ab,bi->i", self.x, bend, self.x))
+            outer = gap if n == 1 else gap * np.outer(shares[:, m], shares[:, m])
+            bend = outer * parts[m][1]
+            bend *= kernel.variances[m]
+            square = 2.0 * (bend.sum(1) @ self.x**2 - np.sum((bend @ self.x) * self.x, axis=0))
             slope[m * d : (m + 1) * d] = 0.5 * square / kernel.lengthscales[m] ** 2
-            slope[n * d + m] = 0.5 * kernel.variances[m] * float(np.sum(outer * parts[m][0]))
-            slope[n * d + n + m] = 0.5 * kernel.roughness[m] * float(np.sum(outer * self.same))
+            slope[n * d + m] = 0.5 * kernel.variances[m] * float(np.vdot(outer, parts[m][0]))
+            same = np.trace(outer) if self.same is None else np.vdot(outer, self.same)
+            slope[n * d + n + m] = 0.5 * kernel.roughness[m] * float(same)
         for m in range(1, n):
             slope[n * d + 2 * n + m - 1] = self._factor_slope(kernel, parts, gap, m)
         z = (theta - self.center) / self.spread
@@ -141,10 +153,17 @@ class _Posterior:
         for m in range(which):
             bent = (rise[self.levels, m] - fall[self.levels, m]) / (2.0 * step)
             share = kernel.shares[self.levels, m]
-            block = kernel.variances[m] * parts[m][0] + MEAN_VARIANCE
-            block += kernel.roughness[m] * self.same
+            block = self._block(kernel, parts[m][0], m)
             total += float(bent @ (gap * block) @ share)
         return total
+
+
+def _inverse(lower: Matrix) -> Matrix:
+    """Inverse (n, n) of a matrix by its lower Cholesky factor, which is used up."""
+    half, _ = dpotri(lower, lower=1, overwrite_c=1)
+    whole = half + half.T  # the other triangle is zero
+    whole[np.diag_indices(len(whole))] *= 0.5
+    return whole
 
 
 def fit_group(

@@ -25,20 +25,49 @@ MEAN_VARIANCE = 1.0
 """Prior variance of a component's unknown mean, in standardized units."""
 
 
+_CACHED = 2**16
+"""So many numbers of a block at once: they stay in the processor's cache."""
+
+
+def _distance(x: Matrix, z: Matrix, lengthscales: Vector) -> Matrix:
+    """Distance (n, m) of x (n, d) and z (m, d) in length scales, times the root of five."""
+    scale = np.sqrt(5.0) / lengthscales
+    if x.shape[1] == 1:
+        r = np.subtract.outer(x[:, 0] * scale, z[:, 0] * scale)
+        return np.abs(r, out=r)
+    r = cdist(x * scale, z * scale, "sqeuclidean")
+    return np.sqrt(r, out=r)
+
+
+def correlation(x: Matrix, z: Matrix, lengthscales: Vector) -> Matrix:
+    """Matérn 5/2 correlation (n, m) of x (n, d) and z (m, d)."""
+    r = _distance(x, z, lengthscales)
+    decay = np.negative(r)
+    np.exp(decay, out=decay)
+    value = r * (1.0 / 3.0)
+    value += 1.0
+    value *= r
+    value += 1.0
+    value *= decay
+    return value
+
+
 def matern(x: Matrix, z: Matrix, lengthscales: Vector) -> tuple[Matrix, Matrix]:
     """Matérn 5/2 correlation (n, m) of x (n, d) and z (m, d), and its slope factor.
 
     The derivative of the correlation by x_i is ``-slope * (x_i - z_i) / lengthscales_i**2``.
     """
-    square = cdist(x / lengthscales, z / lengthscales, "sqeuclidean")
-    r = np.sqrt(5.0 * square, out=square)
-    decay = np.exp(-r)
-    slope = (1.0 + r) * decay
+    r = _distance(x, z, lengthscales)
+    decay = np.negative(r)
+    np.exp(decay, out=decay)
+    slope = r + 1.0
+    value = np.multiply(r, r, out=r)
+    value *= 1.0 / 3.0
+    value += slope
+    value *= decay
+    slope *= decay
     slope *= 5.0 / 3.0
-    r *= 1.0 + r / 3.0
-    r += 1.0
-    r *= decay
-    return r, slope
+    return value, slope
 
 
 @final
@@ -77,12 +106,19 @@ class LevelKernel:
 
     def __call__(self, x: Matrix, a: Levels, z: Matrix, b: Levels) -> Matrix:
         """Covariance (n, m) of x (n, d) at levels a (n,) with z (m, d) at levels b (m,)."""
-        total = np.zeros((len(x), len(z)))
+        total = np.empty((len(x), len(z)))
+        step = max(_CACHED // max(len(z), 1), 1)
+        for i in range(0, len(x), step):
+            self._fill(total[i : i + step], x[i : i + step], a[i : i + step], z, b)
+        return total
+
+    def _fill(self, total: Matrix, x: Matrix, a: Levels, z: Matrix, b: Levels) -> None:
+        total[:] = 0.0
         for m in range(self.levels):
             left, right = self.shares[a, m], self.shares[b, m]
             if not left.any() or not right.any():
                 continue
-            value, _ = matern(x, z, self.lengthscales[m])
+            value = correlation(x, z, self.lengthscales[m])
             same = value >= 1.0 if self.roughness[m] > 0.0 else None
             value *= self.variances[m]
             value += MEAN_VARIANCE
@@ -91,7 +127,6 @@ class LevelKernel:
             if self.levels > 1:
                 value *= left[:, None] * right
             total += value
-        return total
 
     def prior_variance(self, level: int) -> float:
         """Variance of one value of a level."""
