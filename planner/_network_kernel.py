@@ -113,20 +113,23 @@ class LevelKernel:
         return total
 
     def _fill(self, total: Matrix, x: Matrix, a: Levels, z: Matrix, b: Levels) -> None:
-        total[:] = 0.0
+        """Write the covariance of x with z into ``total``."""
+        if self.levels > 1:
+            total[:] = 0.0
         for m in range(self.levels):
             left, right = self.shares[a, m], self.shares[b, m]
             if not left.any() or not right.any():
                 continue
             value = correlation(x, z, self.lengthscales[m])
             same = value >= 1.0 if self.roughness[m] > 0.0 else None
-            value *= self.variances[m]
-            value += MEAN_VARIANCE
+            into = value if self.levels > 1 else total
+            np.multiply(value, self.variances[m], out=into)
+            into += MEAN_VARIANCE
             if same is not None:
-                value[same] += self.roughness[m]
+                into[same] += self.roughness[m]
             if self.levels > 1:
                 value *= left[:, None] * right
-            total += value
+                total += value
 
     def prior_variance(self, level: int) -> float:
         """Variance of one value of a level."""
