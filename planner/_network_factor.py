@@ -31,10 +31,10 @@ def inverted(lower: Matrix) -> Matrix:
 
 
 def times_transposed(rows: Matrix, lower: Matrix) -> Matrix:
-    """``rows @ lower.T`` (m, n) for rows (m, n) and a lower triangle (n, n)."""
-    return dtrmm(1.0, lower.T, rows.T, side=0, lower=0, trans_a=1).T
+    """``rows @ lower.T`` (m, n) for rows (m, n), which are used up, and a lower triangle (n, n)."""
+    return dtrmm(1.0, lower.T, rows.T, side=0, lower=0, trans_a=1, overwrite_b=1).T
 
 
 def times(rows: Matrix, lower: Matrix) -> Matrix:
-    """``rows @ lower`` (m, n) for rows (m, n) and a lower triangle (n, n)."""
-    return dtrmm(1.0, lower.T, rows.T, side=0, lower=0).T
+    """``rows @ lower`` (m, n) for rows (m, n), which are used up, and a lower triangle (n, n)."""
+    return dtrmm(1.0, lower.T, rows.T, side=0, lower=0, overwrite_b=1).T

@@ -180,9 +180,10 @@ class GroupProcess:
             spread = self._inflation * np.sqrt(prior)
             return Moments(np.zeros(len(z)), np.full(len(z), spread), flat, flat)
         cross = self._covers(z, np.full(len(z), level))
+        mean = cross @ self._weights
         half = times_transposed(cross, self._inverse)
         variance = np.maximum(prior - np.einsum("ij,ij->i", half, half), _MIN_VARIANCE)
-        mean, std = cross @ self._weights, self._inflation * np.sqrt(variance)
+        std = self._inflation * np.sqrt(variance)
         if not slopes:
             return Moments(mean, std, none, none)
         full = times(half, self._inverse)

@@ -19,9 +19,9 @@ from scipy.linalg.lapack import dtrtri
 from ._network_factor import factor, inverted
 from ._network_kernel import LevelKernel, Levels, Matrix, Vector
 
-EXACT = 1024
+EXACT = 1536
 """Up to so many measurements all of them are the support."""
-_SUPPORT = 768
+_SUPPORT = 1024
 _DENSER = 4.0
 """How many times closer the support lies at the best end than at a middling one."""
 
