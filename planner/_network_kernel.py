@@ -1,16 +1,18 @@
 """Covariance of a quantity and its cheaper sources: Matérn 5/2 components, one a source.
 
-The dearest source of a property is a factor times the next cheaper one plus a process of its own
-(Kennedy & O'Hagan 2000), so that level l of L levels is a sum of components 0..l. With one level it
-is a plain Matérn kernel with one length scale per input (Rasmussen & Williams 2006, eq. 4.17). What
-no smooth function of the inputs explains is part of a component, too: a cheap source tells of the
-peculiarities of one candidate as well as of what it has in common with others.
+A source is a sum of what the cheaper ones are made of, each with a factor, and a process of its own:
+level l of L levels is a sum of components 0..l. That is the model of Kennedy & O'Hagan (2000) with
+factors to all cheaper sources instead of the next cheaper one alone, so that a dear proxy does not
+make what a cheap one says worthless (linear model of coregionalization; Álvarez, Rosasco & Lawrence
+2012, section 4.2). With one level it is a plain Matérn kernel with one length scale per input
+(Rasmussen & Williams 2006, eq. 4.17). What no smooth function of the inputs explains is part of a
+component, too: a cheap source tells of the peculiarities of one candidate as well as of what it has
+in common with others.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from functools import cached_property
 from typing import final
 
 import numpy as np
@@ -81,28 +83,21 @@ class LevelKernel:
         Shape (L, d), one row per component.
     variances
         Shape (L,), variance of each component.
-    factors
-        Shape (L,), what a level keeps of the next cheaper one; the first is not used.
+    shares
+        Shape (L, L): the factor with which component m enters level l; one for m = l and zero for
+        m > l.
     roughness
         Shape (L,), variance of each component that belongs to one input alone.
     """
 
     lengthscales: Matrix
     variances: Vector
-    factors: Vector
+    shares: Matrix
     roughness: Vector
 
     @property
     def levels(self) -> int:
         return len(self.variances)
-
-    @cached_property
-    def shares(self) -> Matrix:
-        """Shape (L, L): the factor with which component m enters level l (zero for m > l)."""
-        shares = np.zeros((self.levels, self.levels))
-        for m in range(self.levels):
-            shares[m:, m] = np.cumprod(np.concatenate([[1.0], self.factors[m + 1 :]]))
-        return shares
 
     def __call__(self, x: Matrix, a: Levels, z: Matrix, b: Levels) -> Matrix:
         """Covariance (n, m) of x (n, d) at levels a (n,) with z (m, d) at levels b (m,)."""

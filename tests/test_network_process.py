@@ -27,7 +27,7 @@ def kernel(levels: int = 2, d: int = 2) -> LevelKernel:
     return LevelKernel(
         lengths,
         np.array([1.0, 0.4])[:levels],
-        np.array([1.0, 0.7])[:levels],
+        np.array([[1.0, 0.0], [0.7, 1.0]])[:levels, :levels],
         np.array([0.0, 0.02])[:levels],
     )
 
