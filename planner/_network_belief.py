@@ -325,9 +325,9 @@ class NetworkBelief:
         key = (number, b"".join(a.tobytes() for a in given))
         if key not in memory.fits:
             width = self._width(number, x[:due])
-            listed = self.network.workflow.space.pool() is not None
-            levels_ = len(self.network.groups[number])
-            memory.fits[key] = fit_group(*given, width, levels_, listed)
+            count = len(self.network.groups[number])
+            listed = bool(self.network.workflow.space.candidates)
+            memory.fits[key] = fit_group(*given, width, count, listed)
         return memory.fits[key]
 
     def _add_prior(self, number: int, chain: tuple[str, ...]) -> None:

@@ -23,7 +23,7 @@ _VARIANCE_SPREAD = 1.0
 _SHARE_MEAN, _SHARE_SPREAD = 0.8, 0.4
 _SMOOTH = (1e-6, 2.5)
 _PECULIAR = (0.3, 1.0)
-"""Median and logarithmic spread of roughness where inputs tell nearly all, and where they do not."""
+"""Median and logarithmic spread of roughness where inputs tell nearly all, and where not."""
 _ODDS = 3.0
 """How many nats it costs to believe that points of a continuum are peculiar."""
 ROUGH_FLOOR = 1e-9
@@ -155,7 +155,7 @@ class _Posterior:
             slope[n * d + m] = 0.5 * kernel.variances[m] * float(np.vdot(outer, parts[m][0]))
             same = np.trace(outer) if self.same is None else np.vdot(outer, self.same)
             slope[n * d + n + m] = 0.5 * kernel.roughness[m] * float(same)
-        for i, (level, m) in enumerate(zip(*self.below, strict=True)):
+        for i, (level, m) in enumerate(np.column_stack(self.below).tolist()):
             slope[n * d + 2 * n + i] = self._share_slope(kernel, parts[m][0], gap, level, m)
         z = (theta - self.center) / self.spread
         return value + 0.5 * float(z @ z) + self._price, slope + z / self.spread

@@ -1,13 +1,13 @@
 """Covariance of a quantity and its cheaper sources: Matérn 5/2 components, one a source.
 
-A source is a sum of what the cheaper ones are made of, each with a factor, and a process of its own:
-level l of L levels is a sum of components 0..l. That is the model of Kennedy & O'Hagan (2000) with
-factors to all cheaper sources instead of the next cheaper one alone, so that a dear proxy does not
-make what a cheap one says worthless (linear model of coregionalization; Álvarez, Rosasco & Lawrence
-2012, section 4.2). With one level it is a plain Matérn kernel with one length scale per input
-(Rasmussen & Williams 2006, eq. 4.17). What no smooth function of the inputs explains is part of a
-component, too: a cheap source tells of the peculiarities of one candidate as well as of what it has
-in common with others.
+A source is a sum of what the cheaper ones are made of, each with a factor, and a process of its
+own: level l of L levels is a sum of components 0..l. That is the model of Kennedy & O'Hagan (2000)
+with factors to all cheaper sources instead of the next cheaper one alone, so that a dear proxy does
+not make what a cheap one says worthless (linear model of coregionalization; Álvarez, Rosasco &
+Lawrence 2012, section 4.2). With one level it is a plain Matérn kernel with one length scale per
+input (Rasmussen & Williams 2006, eq. 4.17). What no smooth function of the inputs explains is part
+of a component, too: a cheap source tells of the peculiarities of one candidate as well as of what
+it has in common with others.
 """
 
 from __future__ import annotations
