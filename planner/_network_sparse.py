@@ -14,7 +14,6 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 from scipy.linalg import solve_triangular
-from scipy.linalg.lapack import dtrtri
 
 from ._network_factor import factor, inverted
 from ._network_kernel import LevelKernel, Levels, Matrix, Vector
@@ -73,11 +72,12 @@ def carried(
     spread = np.sqrt(np.maximum(priors - np.einsum("ij,ij->j", seen, seen), 0.0) + noise)
     seen /= spread
     # orthogonal triangles, as the square of what is seen has no digits left where noise is small
-    upper = np.linalg.qr(np.concatenate([seen.T, np.eye(len(support))]), mode="r")
+    stacked = np.concatenate([seen.T, np.eye(len(support))])
+    upper: Matrix = np.asarray(np.linalg.qr(stacked, mode="r"))
     half = solve_triangular(upper, seen @ (y / spread), lower=False, trans=1, check_finite=False)
     told = solve_triangular(upper, half, lower=False, check_finite=False)
-    rest, _ = dtrtri(upper, lower=0)
-    fallen = np.eye(len(support)) - rest @ rest.T
+    rest = inverted(upper.T)
+    fallen = np.eye(len(support)) - rest.T @ rest
     turned = np.ascontiguousarray(factor(fallen[::-1, ::-1])[::-1, ::-1].T)
     inverse = inverted(lower)
     return np.tril(turned @ inverse), solve_triangular(
