@@ -5,8 +5,9 @@ some of the inputs, the support, all others are taken as independent. Every meas
 is lost is how two of them off the support go together beyond what the support tells. Time grows
 linearly with measurements, memory too.
 
-The support is spread over the inputs in length scales, more densely where the end was good: quality
-and diversity at once (Moss, Ober & Picheny 2023), by the greedy k-centre rule (Gonzalez 1985).
+Half of the support lies about the inputs whose end was best, where a decision needs every digit;
+the other half is spread over all inputs by the greedy k-centre rule (Gonzalez 1985), in length
+scales. Quality and diversity both count (Moss, Ober & Picheny 2023).
 """
 
 from __future__ import annotations
@@ -14,15 +15,16 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 from scipy.linalg import solve_triangular
+from scipy.spatial.distance import cdist
 
 from ._network_factor import factor, inverted
 from ._network_kernel import LevelKernel, Levels, Matrix, Vector
 
 EXACT = 1536
 """Up to so many measurements all of them are the support."""
-_SUPPORT = 1024
-_DENSER = 4.0
-"""How many times closer the support lies at the best end than at a middling one."""
+_SUPPORT = 1280
+_TOP = 16
+"""Half of the support are the neighbours of so many of the best."""
 
 
 def support_of(
@@ -33,17 +35,17 @@ def support_of(
     ``standing`` (n,) is 1 where the end was best and 0 where it was middling or is not known.
     """
     places = np.column_stack([x / kernel.lengthscales.min(0), levels])
-    weight = 1.0 + (_DENSER - 1.0) * standing**2
-    far = np.full(len(x), np.inf)
-    row = int(np.argmax(standing))
-    chosen: list[int] = []
-    for _ in range(min(_SUPPORT, len(x))):
-        chosen.append(row)
-        gap = places - places[row]
-        far = np.minimum(far, np.einsum("ij,ij->i", gap, gap) * weight**2)
+    top = np.argsort(-standing, kind="stable")[:_TOP]
+    near = cdist(places, places[top], "sqeuclidean").min(1)
+    chosen = [int(i) for i in np.argsort(near, kind="stable")[: _SUPPORT // 2]]
+    far = cdist(places, places[chosen], "sqeuclidean").min(1)
+    for _ in range(_SUPPORT - len(chosen)):
         row = int(np.argmax(far))
         if far[row] <= 0.0:
             break
+        chosen.append(row)
+        gap = places - places[row]
+        far = np.minimum(far, np.einsum("ij,ij->i", gap, gap))
     return np.array(sorted(chosen), dtype=np.int64)
 
 

@@ -56,7 +56,7 @@ def test_data_that_all_carry_themselves_are_exact(noise: float) -> None:
 
 def test_noise_off_the_support_is_averaged_out() -> None:
     x, level, y, variances = data(800, 0.05)
-    support = support_of(KERNEL, x, level, np.zeros(800))[::8]
+    support = np.arange(0, 800, 8)
     z = np.random.default_rng(1).random((40, 2))
     exact = GroupProcess(KERNEL, x, level, y, variances, NUGGET).moments(z, 1)
     carried = GroupProcess(KERNEL, x, level, y, variances, NUGGET, support).moments(z, 1)
@@ -115,15 +115,17 @@ def test_the_support_is_spread_and_denser_where_the_end_was_good(
     monkeypatch.setattr(_network_sparse, "_SUPPORT", 100)
     x = np.random.default_rng(2).random((2000, 2))
     level = np.zeros(2000, dtype=np.int64)
-    good = (x[:, 0] < 0.25).astype(np.float64)
-    plain = support_of(KERNEL, x, level, np.zeros(2000))
-    denser = support_of(KERNEL, x, level, good)
-    assert len(plain) == len(denser) == 100
-    assert 15 < np.sum(x[plain, 0] < 0.25) < 45
-    assert np.sum(x[denser, 0] < 0.25) > 65
-    assert np.sum(x[denser, 0] > 0.5) > 5
+    standing = np.maximum(1.0 - np.abs(x - 0.2).max(1), 0.0)
+    found = support_of(KERNEL, x, level, standing)
+    assert len(found) == len(set(found.tolist())) == 100
+    assert np.sum(np.abs(x[found] - 0.2).max(1) < 0.1) > 40
+    far = np.linalg.norm(x[:, None] - x[None, found], axis=2).min(1)
+    assert far.max() < 0.2
 
 
-def test_repeated_inputs_are_carried_once() -> None:
-    x = np.repeat(np.random.default_rng(2).random((10, 2)), 5, axis=0)
-    assert len(support_of(KERNEL, x, np.zeros(50, dtype=np.int64), np.zeros(50))) == 10
+def test_repeated_inputs_are_spread_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_network_sparse, "_SUPPORT", 20)
+    x = np.repeat(np.random.default_rng(2).random((12, 2)), 5, axis=0)
+    found = support_of(KERNEL, x, np.zeros(60, dtype=np.int64), np.zeros(60))
+    assert len(np.unique(x[found], axis=0)) == 12
+    assert len(found) == 10 + 10
