@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 from scipy.linalg import LinAlgError, cholesky
-from scipy.linalg.blas import dtrmm
-from scipy.linalg.lapack import dtrtri
+from scipy.linalg.blas import dtrmm  # pyright: ignore[reportAttributeAccessIssue]
+from scipy.linalg.lapack import (
+    dpotri,  # pyright: ignore[reportAttributeAccessIssue]
+    dtrtri,  # pyright: ignore[reportAttributeAccessIssue]
+)
 
 from ._network_kernel import Matrix
 
@@ -28,6 +31,14 @@ def inverted(lower: Matrix) -> Matrix:
     """The inverse (n, n), rows contiguous, of a lower triangle."""
     upper, _ = dtrtri(lower.T, lower=0)
     return np.ascontiguousarray(upper.T)
+
+
+def inverse_by(lower: Matrix) -> Matrix:
+    """Inverse (n, n) of a matrix by its lower Cholesky factor, which is used up."""
+    half, _ = dpotri(lower, lower=1, overwrite_c=1)
+    whole = half + half.T  # the other triangle is zero
+    whole[np.diag_indices(len(whole))] *= 0.5
+    return whole
 
 
 def times_transposed(rows: Matrix, lower: Matrix) -> Matrix:

@@ -12,10 +12,10 @@ from typing import final
 
 import numpy as np
 from scipy.linalg import LinAlgError, cholesky
-from scipy.linalg.lapack import dpotri
 from scipy.optimize import minimize
 from scipy.spatial.distance import cdist
 
+from ._network_factor import inverse_by
 from ._network_kernel import MEAN_VARIANCE, LevelKernel, Levels, Matrix, Vector, matern
 
 _LENGTH_SPREAD = 0.7
@@ -141,7 +141,7 @@ class _Posterior:
         except LinAlgError:
             return 1e10, np.zeros_like(theta)
         logs = float(np.sum(np.log(np.diag(lower))))
-        gap = _inverse(lower)
+        gap = inverse_by(lower)
         weights = gap @ self.y
         value = 0.5 * float(self.y @ weights) + logs
         gap -= np.outer(weights, weights)
@@ -167,14 +167,6 @@ class _Posterior:
         rows = self.at[level]
         block = self._block(kernel, value, which)[rows] * gap[rows]
         return float(np.sum(block @ kernel.shares[self.levels, which]))
-
-
-def _inverse(lower: Matrix) -> Matrix:
-    """Inverse (n, n) of a matrix by its lower Cholesky factor, which is used up."""
-    half, _ = dpotri(lower, lower=1, overwrite_c=1)
-    whole = half + half.T  # the other triangle is zero
-    whole[np.diag_indices(len(whole))] *= 0.5
-    return whole
 
 
 def fit_group(

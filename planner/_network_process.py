@@ -95,25 +95,28 @@ class GroupProcess:
         other = object.__new__(GroupProcess)
         other.__dict__.update(self.__dict__)
         other.x, other.levels, other.y, other.noise = joined
-        if new:
-            cross = self._seen(x, levels)
-            own = self.kernel(x, levels, x, levels) - cross @ cross.T
-            own[np.diag_indices(new)] += noise + self.nugget[levels]
-            corner = inverted(factor(own))
-            other._inverse = np.zeros((old + new, old + new))
-            other._inverse[:old, :old] = self._inverse
-            other._inverse[old:, old:] = corner
-            other._inverse[old:, :old] = -times(corner @ cross, self._inverse)
-            other._at = np.concatenate([self._at, x])
-            other._at_levels = np.concatenate([self._at_levels, levels])
+        if not new:
+            if self.support is None:
+                other._weigh()
+            return other
+        covers = self._covers(x, levels)
+        told = covers @ self._weights
+        cross = times_transposed(covers, self._inverse)
+        own = self.kernel(x, levels, x, levels) - cross @ cross.T
+        own[np.diag_indices(new)] += noise + self.nugget[levels]
+        corner = inverted(factor(own))
+        other._inverse = np.zeros((old + new, old + new))
+        other._inverse[:old, :old] = self._inverse
+        other._inverse[old:, old:] = corner
+        other._inverse[old:, :old] = -times(corner @ cross, self._inverse)
+        other._at = np.concatenate([self._at, x])
+        other._at_levels = np.concatenate([self._at_levels, levels])
         if self.support is None:
             other._weigh()
-        elif new:
-            rows = other._inverse[old:]
-            told = self.kernel(x, levels, self._at, self._at_levels) @ self._weights
-            other._weights = np.concatenate([self._weights, np.zeros(new)])
-            other._weights += rows.T @ (corner @ (y[-new:] - told))
-            other.support = np.concatenate([self.support, np.arange(len(y) - new, len(y))])
+            return other
+        other._weights = np.concatenate([self._weights, np.zeros(new)])
+        other._weights += other._inverse[old:].T @ (corner @ (y[-new:] - told))
+        other.support = np.concatenate([self.support, np.arange(len(y) - new, len(y))])
         return other
 
     def continues(self, x: Matrix, levels: Levels, noise: Vector) -> bool:

@@ -5,8 +5,9 @@ some of the inputs, the support, all others are taken as independent. Every meas
 is lost is how two of them off the support go together beyond what the support tells. Time grows
 linearly with measurements, memory too.
 
-The support is spread over the inputs in length scales, more densely where the end was good: quality
-and diversity at once (Moss, Ober & Picheny 2023), by the greedy k-centre rule (Gonzalez 1985).
+Half of the support lies about the inputs whose end was best, where a decision needs every digit;
+the other half is spread over all inputs by the greedy k-centre rule (Gonzalez 1985), in length
+scales. Quality and diversity both count (Moss, Ober & Picheny 2023).
 """
 
 from __future__ import annotations
@@ -14,16 +15,16 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 from scipy.linalg import solve_triangular
-from scipy.linalg.lapack import dtrtri
+from scipy.spatial.distance import cdist
 
 from ._network_factor import factor, inverted
 from ._network_kernel import LevelKernel, Levels, Matrix, Vector
 
 EXACT = 1536
 """Up to so many measurements all of them are the support."""
-_SUPPORT = 1024
-_DENSER = 4.0
-"""How many times closer the support lies at the best end than at a middling one."""
+_SUPPORT = 1280
+_TOP = 16
+"""Half of the support are the neighbours of so many of the best."""
 
 
 def support_of(
@@ -34,17 +35,17 @@ def support_of(
     ``standing`` (n,) is 1 where the end was best and 0 where it was middling or is not known.
     """
     places = np.column_stack([x / kernel.lengthscales.min(0), levels])
-    weight = 1.0 + (_DENSER - 1.0) * standing**2
-    far = np.full(len(x), np.inf)
-    row = int(np.argmax(standing))
-    chosen: list[int] = []
-    for _ in range(min(_SUPPORT, len(x))):
-        chosen.append(row)
-        gap = places - places[row]
-        far = np.minimum(far, np.einsum("ij,ij->i", gap, gap) * weight**2)
+    top = np.argsort(-standing, kind="stable")[:_TOP]
+    near = cdist(places, places[top], "sqeuclidean").min(1)
+    chosen = [int(i) for i in np.argsort(near, kind="stable")[: _SUPPORT // 2]]
+    far = cdist(places, places[chosen], "sqeuclidean").min(1)
+    for _ in range(_SUPPORT - len(chosen)):
         row = int(np.argmax(far))
         if far[row] <= 0.0:
             break
+        chosen.append(row)
+        gap = places - places[row]
+        far = np.minimum(far, np.einsum("ij,ij->i", gap, gap))
     return np.array(sorted(chosen), dtype=np.int64)
 
 
@@ -73,11 +74,12 @@ def carried(
     spread = np.sqrt(np.maximum(priors - np.einsum("ij,ij->j", seen, seen), 0.0) + noise)
     seen /= spread
     # orthogonal triangles, as the square of what is seen has no digits left where noise is small
-    upper = np.linalg.qr(np.concatenate([seen.T, np.eye(len(support))]), mode="r")
+    stacked = np.concatenate([seen.T, np.eye(len(support))])
+    upper: Matrix = np.asarray(np.linalg.qr(stacked, mode="r"))
     half = solve_triangular(upper, seen @ (y / spread), lower=False, trans=1, check_finite=False)
     told = solve_triangular(upper, half, lower=False, check_finite=False)
-    rest, _ = dtrtri(upper, lower=0)
-    fallen = np.eye(len(support)) - rest @ rest.T
+    rest = inverted(upper.T)
+    fallen = np.eye(len(support)) - rest.T @ rest
     turned = np.ascontiguousarray(factor(fallen[::-1, ::-1])[::-1, ::-1].T)
     inverse = inverted(lower)
     return np.tril(turned @ inverse), solve_triangular(
