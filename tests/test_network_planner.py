@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,9 @@ from hypothesis import strategies as st
 from probewise.planner import NetworkPlanner, NetworkSettings, Planner
 from probewise.planner._network_belief import Memory, NetworkBelief
 from probewise.planner._network_graph import Network, is_network
+from probewise.planner._network_options import proposals
 from probewise.planner._network_pool import make_pool
+from probewise.planner._prices import Prices
 from probewise.workflow import Budget, Explore, Maximize, SpecError, Workflow
 
 AB = [{"name": "a", "low": 0, "high": 1}, {"name": "b", "low": 0, "high": 1}]
@@ -323,6 +326,23 @@ def test_only_a_settable_step_takes_set_inputs() -> None:
         planner.learn("test", {"a": 0.1, "b": 0.2}, {"y2": 0.3}, given={"y1": 0.4})
     with pytest.raises(SpecError, match="settable"):
         flow(MAKE | {"settable": True})
+
+
+def test_a_doubt_takes_no_dearer_step_than_the_belief() -> None:
+    """Short length scales make dear steps promising; they are left where a cheap one was due."""
+    workflow, goal = flow(MAKE, TEST), Maximize(quantity="y2")
+    planner = Planner(workflow, goal, Budget(credits=40))
+    drive(planner, most=7)
+    state, own = planner.state, NetworkPlanner(workflow, goal)
+    belief = NetworkBelief(Network(workflow, "y2"), state, Memory())
+    belief.fits = [replace(f, doubt=0.3) for f in belief.fits]
+    prices = Prices(state)
+    found = proposals(belief, prices, make_pool(belief, 0), 0)
+    cheap = [p for p in found if p.step.name == "make"]
+    dear = [p for p in found if p.step.name == "test"]
+    assert cheap and dear
+    assert {p.step.name for p in own._doubted(state, belief, prices, cheap)} == {"make"}
+    assert {p.step.name for p in own._doubted(state, belief, prices, dear)} == {"make", "test"}
 
 
 def test_who_begins_anew_on_a_state_decides_like_who_came_along() -> None:
