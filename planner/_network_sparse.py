@@ -1,4 +1,4 @@
-"""A few hundred of many measurements carry what all of them say.
+"""A part of many measurements carries what all of them say.
 
 *FITC* (Snelson & Ghahramani 2006; Quiñonero-Candela & Rasmussen 2005, eq. 24): given the values at
 some of the inputs, the support, all others are taken as independent. Every measurement counts; what

@@ -69,6 +69,15 @@ def test_noise_off_the_support_is_averaged_out() -> None:
     assert np.sqrt(np.mean(away**2)) < 0.6
 
 
+def test_repeated_measurements_may_be_part_of_the_support() -> None:
+    x, level, y, variances = (np.repeat(a, 4, axis=0) for a in data(20, 0.01))
+    z = np.random.default_rng(1).random((9, 2))
+    exact = GroupProcess(KERNEL, x, level, y, variances, NUGGET).moments(z, 1)
+    carried = GroupProcess(KERNEL, x, level, y, variances, NUGGET, np.arange(80)).moments(z, 1)
+    np.testing.assert_allclose(carried.mean, exact.mean, atol=1e-4)
+    np.testing.assert_allclose(carried.std, exact.std, rtol=1e-3)
+
+
 def test_what_is_new_is_carried_by_itself() -> None:
     x, level, y, variances = data(200)
     support = np.arange(0, 190, 3)
