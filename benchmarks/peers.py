@@ -5,6 +5,9 @@ Each run is a process of its own, under the interpreter of an environment that s
 of the published curves on a few seeds. Nothing of theirs is imported here.
 
     python -m benchmarks.peers --p-kgfn-path partial_kgfn --python env/bin/python --seeds 0-1
+
+A decision of p-KGFN takes minutes on one core: with ``--timeout-s`` a run is cut there, and is a
+line with the points that it had until then.
 """
 
 from __future__ import annotations
@@ -16,6 +19,7 @@ import sys
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from ._command import line, parser
 from ._problems_networks import NETWORKS
@@ -40,7 +44,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     made = parser(SUITE)
     made.add_argument("--p-kgfn-path", type=Path, required=True, help="a checkout of their code")
     made.add_argument("--python", type=Path, required=True, help="interpreter of their environment")
-    made.add_argument("--timeout-s", type=float, default=3600.0, help="for one run")
+    made.add_argument("--timeout-s", type=float, default=3600.0, help="wall time of one run")
     args = made.parse_args(argv)
     done = finished(args.out)
     died = 0
@@ -65,25 +69,13 @@ def run_peer(task: Task, path: Path, python: Path, timeout_s: float) -> Run:
     command = [str(python.absolute()), "-W", "ignore", str(CHILD), str(path.resolve())]
     command += [MODULES[name], ALGORITHMS[task.policy], str(task.seed), "_".join(costs)]
     command.append(str(int(budget)))
-    error, told = "", {}
     with tempfile.TemporaryDirectory() as folder:
         Path(folder, "partial_kgfn").symlink_to(path.resolve() / "partial_kgfn")
-        try:
-            ended = subprocess.run(
-                command,
-                cwd=folder,
-                capture_output=True,
-                text=True,
-                timeout=timeout_s,
-                check=False,
-                env=os.environ | {"OMP_NUM_THREADS": "1"},
-            )
-            if ended.returncode:
-                error = ended.stderr[-2000:].strip() or f"exit status {ended.returncode}"
-            else:
-                told = json.loads(ended.stdout.splitlines()[-1])
-        except (OSError, subprocess.TimeoutExpired, ValueError) as found:
-            error = f"{type(found).__name__}: {found}"
+        lines, stopped, error = _told(command, folder, timeout_s)
+    about = next((told for told in lines if "versions" in told), {})
+    points = [Point.model_validate(told) for told in lines if "cost" in told]
+    if stopped and len(points) < 2:
+        error = f"no decision in {timeout_s:g} s"
     return Run(
         suite=SUITE.name,
         problem=task.problem,
@@ -91,13 +83,40 @@ def run_peer(task: Task, path: Path, python: Path, timeout_s: float) -> Run:
         seed=task.seed,
         budget=budget,
         best=problem.best,
-        trajectory=tuple(Point.model_validate(p) for p in told.get("trajectory", ())),
+        trajectory=tuple(points),
+        stopped=stopped,
         error=error,
-        machine=_machine(told),
+        machine=_machine(about),
     )
 
 
-def _machine(told: dict[str, dict[str, str]]) -> Machine:
+def _told(
+    command: Sequence[str], folder: str, timeout_s: float
+) -> tuple[list[dict[str, Any]], str, str]:
+    """What a command printed as JSON lines, why it was cut short, and what it died of."""
+    stopped = error = ""
+    try:
+        ended = subprocess.run(
+            command,
+            cwd=folder,
+            capture_output=True,
+            timeout=timeout_s,
+            check=False,
+            env=os.environ | {"OMP_NUM_THREADS": "1"},
+        )
+        output = ended.stdout
+        if ended.returncode:
+            said = ended.stderr.decode(errors="replace")[-2000:].strip()
+            error = said or f"exit status {ended.returncode}"
+    except subprocess.TimeoutExpired as late:
+        output, stopped = late.stdout or b"", f"cut after {timeout_s:g} s"
+    except OSError as found:
+        return [], "", f"{type(found).__name__}: {found}"
+    whole = output[: output.rfind(b"\n") + 1].splitlines()
+    return [json.loads(text) for text in whole], stopped, error
+
+
+def _machine(told: dict[str, Any]) -> Machine:
     """This machine with the peer's own interpreter and packages."""
     own = this_machine().model_dump() | {"threads": 1}
     own |= {k: told[k] for k in ("python", "versions") if k in told}
