@@ -64,7 +64,7 @@ def test_a_step_may_be_asked_for_at_outputs_of_other_designs() -> None:
     design: Design = {"x1": 0.2}
     alone = problem.measure(Query(("f2",), design), rng)
     other = problem.measure(Query(("f2",), design, {"y1": 1.0}), rng)
-    second = problem.by_step["f2"].function
+    second = problem.steps["f2"][0].function
     assert other == {"y2": pytest.approx(float(second(np.array([[1.0]]))[0]))}
     assert alone["y2"] == pytest.approx(problem.truth(design)) and alone != other
     assert problem.charge(Query(("f1", "f2"), design)) == problem.full_cost == 10
@@ -74,8 +74,8 @@ def test_a_step_may_be_asked_for_at_outputs_of_other_designs() -> None:
 def test_a_workflow_has_the_steps_prices_and_formulas_of_its_problem(name: str) -> None:
     problem = NETWORKS[name]()
     flow = workflow_of(problem)
-    assert [s.name for s in flow.steps] == [n.step for n in problem.steps]
-    assert [s.cost_credits.cap() for s in flow.steps] == [n.cost for n in problem.steps]
+    assert [s.name for s in flow.steps] == list(problem.steps)
+    assert [s.cost_credits.cap() for s in flow.steps] == [n.cost for n in problem.measured]
     rng = np.random.default_rng(1)
     for node in problem.nodes:
         if node.formula is not None:
