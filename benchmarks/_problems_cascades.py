@@ -108,7 +108,7 @@ def drawn_net(inputs: int, outputs: int, points: int, seed: int, *, squashed: bo
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         sizes = (inputs, *HIDDEN, outputs)
-        linear = [torch.nn.Linear(a, b) for a, b in pairwise(sizes)]
+        linear = [torch.nn.Linear(a, b, dtype=torch.float32) for a, b in pairwise(sizes)]
         for layer in linear:
             torch.nn.init.xavier_uniform_(layer.weight)
             torch.nn.init.constant_(layer.bias, 0.01)

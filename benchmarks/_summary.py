@@ -77,9 +77,11 @@ def against_peers(groups: Mapping[str, Groups], rerun: Groups) -> str:
     words: dict[str, Counter[str]] = {how: Counter() for how in HOW}
     for problems in groups.values():
         for problem, policies in problems.items():
-            if OURS not in policies or not set(policies) - set(VARIANTS):
+            if OURS not in policies:
                 continue
             verdicts = _verdicts(policies, rerun.get(problem, {}))
+            if not verdicts:
+                continue
             for how, verdict in verdicts.items():
                 words[how][verdict.word] += 1
             seeds = str(len(policies[OURS]))
