@@ -30,7 +30,7 @@ def markdown(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 
 def group(runs: Sequence[Run], names: Sequence[str] = ()) -> Groups:
     """Runs by problem, then by policy, in the order of ``names``, without those that died."""
-    place = {name: i for i, name in enumerate(names)}
+    place = {name: i for i, name in enumerate(dict.fromkeys(names))}
     last = len(place)
     found: Groups = {}
     for run in sorted(runs, key=lambda r: (place.get(r.problem, last), place.get(r.policy, last))):
