@@ -58,7 +58,7 @@ bench: $(VENV)/.installed
 	done
 	-$(BENCH).speed --seeds 0
 	-$(BENCH).goals --seeds 10 --out runs/bench/goals.jsonl
-	-$(BENCH).tiers --seeds $(SEEDS)
+	-$(BENCH).tiers --seeds 0-29
 	-for truth in waves bumps; do $(BENCH).forecast --truth $$truth --seeds 0-39; done
 	-$(BENCH).cryoem --seeds $(FEW_SEEDS) --data $(DATA) --page docs/cryoem.md
 	-$(BENCH).structure_property --seeds $(FEW_SEEDS) --data $(DATA) --policies dklgpr

@@ -17,6 +17,8 @@ from ._runner import Suite
 
 POINTS = ((50, 2), (15, 15), (2, 50))
 """Random targets in the first and in the second stage: how rugged each is."""
+SCREENED = 0.02
+"""Share of the budget that `screen` looks at the first stage for: a hundred designs."""
 
 SUITE = Suite(
     name="cascades",
@@ -25,7 +27,7 @@ SUITE = Suite(
         "planner": PlannerPlayer,
         "planner-settable": partial(PlannerPlayer, settable=True),
         "log-ei": LogEI,
-        "screen": Screen,
+        "screen": partial(Screen, share=SCREENED),
         "random": RandomPlayer,
     },
 )
