@@ -24,7 +24,7 @@ from ..workflow import (
     Verdict,
     WorkerSpec,
 )
-from ._actor import Post, Seated, close_all, posts_of, start_all
+from ._actor import Post, Seated, check_all, close_all, posts_of, start_all
 from ._bootstrap import connect, disconnect, import_ray
 from ._finding import Finding
 from ._health import Health, Pulse, secure_posts
@@ -126,6 +126,9 @@ class RayRuntime:
                 self.close()
                 raise
         return dict(self._crew.offers)
+
+    def check(self, steps: Sequence[Step]) -> None:
+        check_all(self._posts, self._crew.duties(steps), self._ready_timeout_s)
 
     def review(
         self, action: Action, step: Step, commitment: Commitment, worker: str | None = None

@@ -193,7 +193,7 @@ class Campaign:
             stack.callback(runtime.close)
             if self._out is not None and not self._resume:
                 RunFolder.check_new(self._out)
-                runtime.start()  # before the folder is made: what cannot start leaves nothing
+                self._begun(runtime)  # before the folder is made: what cannot start leaves nothing
             write = self._open(stack)
             if self._runtime_name == "ray":
                 stack.enter_context(without_pauses())
@@ -209,8 +209,7 @@ class Campaign:
         if self.state.stopped is not None:
             return
         before = self._last
-        given = {w: tuple(o.capability for o in found) for w, found in runtime.start().items()}
-        offers = offers_by_capability(given, self.spec.workflow.steps)
+        offers = self._begun(runtime)
         first = Started(spec=self.spec.model_dump(mode="json"), version=__version__, offers=offers)
         event = first if before is None else Resumed(hour=self.state.now_h, offers=offers)
         write(event)
@@ -229,6 +228,14 @@ class Campaign:
             self._make_policy,
         )
         yield from self._alerted(chain(loop.take_up(before), loop.events()), write)
+
+    def _begun(self, runtime: Runtime) -> dict[str, tuple[str, ...]]:
+        """Start the workers and put to each the steps it may be given; capability to workers."""
+        steps = self.spec.workflow.steps
+        given = {w: tuple(o.capability for o in found) for w, found in runtime.start().items()}
+        offers = offers_by_capability(given, steps)
+        runtime.check(steps)
+        return offers
 
     def _alerted(self, events: Iterator[Event], write: Write) -> Iterator[Event]:
         """The same, each followed by what people should know of it."""

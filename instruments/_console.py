@@ -18,15 +18,14 @@ from ..workflow import (
     Forecast,
     GuardianError,
     InstrumentState,
-    Point,
     Program,
     Retract,
-    Where,
     exposures,
 )
 from ._angel import Angel, meet
 from ._conduct import INTERRUPTED, Conductor
 from ._driver import Driver
+from ._resolve import resolved, spread
 from ._run import DryRun, Foreseen, Interrupted, Run
 from ._watchdogs import Alarm, Watchdogs
 
@@ -113,19 +112,19 @@ class Console:
             Where it would start; by default where the instrument is.
         """
         state = state or self.state()
-        found: dict[str, tuple[Point, ...]] = {}
+        found: dict[str, Any] = {}
         steps: list[Foreseen] = []
         total, book = Forecast(), self._angel.doses()
         for command in program.commands:
             if isinstance(command, Detect):
-                found[command.name] = _spread(command.count, state.field_of_view_nm)
-            resolved = _resolved(command, found)
-            said = self._angel.judge(resolved, state, self._driver, book)
+                found[command.name] = spread(command.count, state.field_of_view_nm)
+            there = resolved(command, found)
+            said = self._angel.judge(there, state, self._driver, book)
             steps.append(Foreseen(command.sentence(), said.verdict, said.reason, said.forecast))
             if said.verdict != "refused":
                 total = total.plus(said.forecast)
-                book.charge(state, exposures(resolved, state))
-                state = self._driver.after(resolved, state)
+                book.charge(state, exposures(there, state))
+                state = self._driver.after(there, state)
         return DryRun(program, tuple(steps), total, self._angel.limits.digest)
 
     def run(
@@ -250,9 +249,9 @@ class _Performance:
             )
             self._result["found"][command.name] = entry.found
         else:
-            resolved = _resolved(command, self._result["found"])
+            there = resolved(command, self._result["found"])
             entry, reading, failure = conductor.command(
-                resolved, self._who, number, self._vouched, self._watch, self._attend, start_s
+                there, self._who, number, self._vouched, self._watch, self._attend, start_s
             )
             if reading is not None and reading.arrays:
                 self._keep(getattr(command, "name", command.verb), reading)
@@ -277,23 +276,3 @@ class _Performance:
         while key in readings:
             key, again = f"{name}_{again}", again + 1
         readings[key] = reading
-
-
-def _resolved(command: AnyCommand, found: Mapping[str, tuple[Point, ...]]) -> AnyCommand:
-    """The command with points for its places; as it is where nothing was found."""
-    where = getattr(command, "at", None)
-    if not isinstance(where, Where) or where.points:
-        return command
-    points = where.resolve(found)
-    if not points:
-        return command
-    return command.model_copy(update={"at": Where(points=points)})
-
-
-def _spread(count: int, size_nm: float) -> tuple[Point, ...]:
-    """So many points on a regular grid, for what is not known before an image is there."""
-    side = int(count**0.5) + 1
-    return tuple(
-        Point(y_nm=(k // side + 0.5) * size_nm / side, x_nm=(k % side + 0.5) * size_nm / side)
-        for k in range(count)
-    )

@@ -18,13 +18,15 @@ from ..workflow import (
     Outcome,
     ProbewiseError,
     SpecError,
+    Step,
     Worker,
     WorkerError,
 )
 from ._angel import Angel
 from ._console import Console
 from ._driver import Driver, DriverFault
-from ._limits import limits_from
+from ._limits import Limits, limits_from
+from ._possible import check_step
 from ._procedures import Geometry, Procedure
 from ._recorded import came_before, recorded
 from ._refusal import refusal
@@ -99,6 +101,21 @@ class Microscope(Worker, ABC):
             for name, procedure in self.procedures().items()
         )
 
+    @classmethod
+    def further_keys(cls) -> tuple[str, ...]:
+        return ("vouched_by", "limits_file", *sorted(Limits.model_fields))
+
+    def check(self, step: Step) -> None:
+        """Build the program of the step and hold it against the driver's verbs and its limits.
+
+        Raises
+        ------
+        SpecError
+            If a parameter is unknown or out of range, or a command would always be refused.
+        """
+        procedure = self._procedure(step)
+        check_step(step, procedure, self.geometry, self._console.driver, self._console.angel)
+
     def perform(self, job: Job) -> Outcome:
         """Build the program of the step and run it.
 
@@ -111,14 +128,7 @@ class Microscope(Worker, ABC):
         WorkerError
             If the step needs what this worker does not offer.
         """
-        procedure = self.procedures().get(job.step.needs)
-        if procedure is None:
-            raise WorkerError(
-                f"worker {type(self).__name__}",
-                f"a step that needs {job.step.needs!r}",
-                f"one of {sorted(self.procedures())}",
-                "give the step to a worker that offers it",
-            )
+        procedure = self._procedure(job.step)
         try:
             program = procedure.build(job, self._console.state())
         except ProbewiseError as error:
@@ -138,6 +148,17 @@ class Microscope(Worker, ABC):
         while len(self._results) > _REMEMBERED:
             self._results.popitem(last=False)
         return outcome
+
+    def _procedure(self, step: Step) -> Procedure:
+        procedure = self.procedures().get(step.needs)
+        if procedure is None:
+            raise WorkerError(
+                f"worker {type(self).__name__}",
+                f"a step that needs {step.needs!r}",
+                f"one of {sorted(self.procedures())}",
+                "give the step to a worker that offers it",
+            )
+        return procedure
 
     def outcome(self, job: Job, run: Run) -> Outcome:
         """What a run means for the step. Subclasses add values, prices and notes to it.

@@ -7,7 +7,7 @@ set of accounts, kept by double entry from the events alone.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -121,6 +121,8 @@ class Chancy:
 
     def start(self) -> dict[str, tuple[Offer, ...]]:
         return {}
+
+    def check(self, steps: Sequence[Step]) -> None: ...
 
     def review(
         self, action: Action, step: Step, commitment: Commitment, worker: str | None = None

@@ -120,6 +120,7 @@ from ._worker import (
     Verdict,
     Worker,
     WorkerSpec,
+    no_parameters,
 )
 from ._workflow import Workflow
 
@@ -274,6 +275,7 @@ __all__ = [
     "geometric_forecast",
     "is_whole",
     "load_program",
+    "no_parameters",
     "parse_unit",
     "path_nm",
     "place_of",
