@@ -132,8 +132,8 @@ def _check_job(worker: Worker, job: Job) -> None:
     assert observation.failure is None, f"{who} fails: {observation.failure}"
     assert same_content(_fields(handed), _fields(before)), f"{who}: perform changed its job"
     assert observation.end_h >= observation.start_h, f"{who}: it ends before it starts"
-    over = observation.notes.get("overcharge_credits")
-    assert over is None, f"{who}: charges {over} credits more than the step's cap"
+    over = ", ".join(f"{more:g} {unit}" for unit, more in observation.overrun.items())
+    assert not over, f"{who}: uses {over} more than the step's cap"
     copied = pickle.loads(pickle.dumps(observation))
     assert copied == observation, f"{who}: its observation does not survive pickling"
 

@@ -76,7 +76,7 @@ class PeakTwin(Worker):
     """Measures the peak: what is called ``rough`` with a bias, anything else well.
 
     ``failure_rate`` is the share of actions that fail, by the action's seed; ``refuses`` names a
-    step whose actions it refuses, at no cost.
+    step whose actions it refuses, at no cost. It charges ``overcharge`` times what it should.
     """
 
     kind = Kind.INSTRUMENT
@@ -84,8 +84,15 @@ class PeakTwin(Worker):
     replayable = True
 
     def __init__(
-        self, *, capabilities: str, failure_rate: float = 0.0, refuses: str = "", log: str = ""
+        self,
+        *,
+        capabilities: str,
+        failure_rate: float = 0.0,
+        refuses: str = "",
+        log: str = "",
+        overcharge: float = 1.0,
     ) -> None:
+        self._overcharge = overcharge
         self._capabilities = capabilities.split()
         self._failure_rate, self._refuses, self._log = failure_rate, refuses, log
 
@@ -107,7 +114,7 @@ class PeakTwin(Worker):
         return Outcome(
             values={p.name: _measured(p.name, job) for p in job.step.produces},
             arrays={p.name: _ramp(p.unit or "1") for p in job.step.records},
-            cost_credits=credits,
+            cost_credits=credits * self._overcharge,
             duration_h=hours,
         )
 
