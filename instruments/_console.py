@@ -50,8 +50,8 @@ class Console:
     Every command goes the same way: its places are resolved, the angel judges it and gives a permit
     or refuses, the driver works in a thread of its own, the watchdogs look at every chunk, the
     electrons that fell are booked, and a line is written into the log. At the first command that is
-    refused or fails, or at Ctrl-C, the program ends and, if anything was done before, the beam is
-    blanked or the tip retracted.
+    refused or fails, at the word of whoever watches, or at Ctrl-C, the program ends and, if
+    anything was done before, the beam is blanked or the tip retracted.
 
     Parameters
     ----------
@@ -137,6 +137,7 @@ class Console:
         hours: Mapping[str, float] | None = None,
         watch: Watch | None = None,
         attend: Attend = _stop,
+        hold: bool = False,
     ) -> Run:
         """Run a program to its end, or to the first command that is refused or fails.
 
@@ -154,6 +155,9 @@ class Console:
             Sees every chunk as it arrives; may end the program early.
         attend
             Is asked when a watchdog wants a pause. Without one, a pause is a stop.
+        hold
+            Leave the instrument as it is where whoever watches ends the program early: somebody
+            goes on from there. What fails, or is interrupted, is made safe all the same.
 
         Raises
         ------
@@ -171,7 +175,7 @@ class Console:
             )
         try:
             self._driver.begin(seed, dict(hours or {}))
-            performance = _Performance(self, who, vouched, watch, attend)
+            performance = _Performance(self, who, vouched, watch, attend, hold)
             return performance.play(program)
         finally:
             self._busy.release()
@@ -202,8 +206,15 @@ class _Performance:
     """One run of one program."""
 
     def __init__(
-        self, console: Console, who: str, vouched: str, watch: Watch | None, attend: Attend
+        self,
+        console: Console,
+        who: str,
+        vouched: str,
+        watch: Watch | None,
+        attend: Attend,
+        hold: bool,
     ) -> None:
+        self._hold = hold
         self._console = console
         self._who, self._vouched, self._watch, self._attend = who, vouched, watch, attend
         self._entries: list[Entry] = []
@@ -231,10 +242,14 @@ class _Performance:
         return run
 
     def _end(self, interrupted: bool) -> None:
-        """After a failure or an interruption, make safe what was begun."""
+        """After a failure, an interruption or an early end, make safe what was begun."""
         begun = any(e.outcome != "refused" for e in self._entries)
-        why = "an interruption" if interrupted else "a failure"
-        if interrupted or (begun and self._result.get("failure") is not None):
+        why = "an interruption" if interrupted else ""
+        if not why and begun and self._result.get("failure") is not None:
+            why = "a failure"
+        elif not why and self._result.get("stopped") and not self._hold:
+            why = "an early end"
+        if why:
             who, number = f"{self._who}, after {why}", len(self._entries)
             self._entries.append(self._console._make_safe(who, number, self._spent.seconds))
 
