@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections import OrderedDict
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -30,9 +31,14 @@ from ._possible import check_step
 from ._procedures import Geometry, Procedure
 from ._recorded import came_before, recorded
 from ._refusal import refusal
-from ._run import Run
+from ._run import Interrupted, Run
 
 _REMEMBERED = 4
+_INTERRUPTED = Failure(
+    kind="instrument",
+    message="interrupted, and made safe",
+    remedy="take the campaign up again: what came before is kept",
+)
 
 
 class Microscope(Worker, ABC):
@@ -127,6 +133,8 @@ class Microscope(Worker, ABC):
         ------
         WorkerError
             If the step needs what this worker does not offer.
+        Interrupted
+            At Ctrl-C, once the instrument is safe; :meth:`account` then has what came till then.
         """
         procedure = self._procedure(job.step)
         try:
@@ -135,14 +143,21 @@ class Microscope(Worker, ABC):
             return refusal(f"{error.who}: {error.given}; allowed: {error.allowed}", error.remedy)
         except DriverFault as fault:
             return Outcome(failure=fault.failure, cost_credits=0.0, duration_h=0.0)
-        run = self._console.run(
-            program,
-            who=job.action.id,
-            vouched=job.approved_by or self._vouched_by,
-            seed=job.action.seed,
-            hours=self.hours(job),
-        )
-        outcome = self.outcome(job, run)
+        try:
+            run = self._console.run(
+                program,
+                who=job.action.id,
+                vouched=job.approved_by or self._vouched_by,
+                seed=job.action.seed,
+                hours=self.hours(job),
+            )
+        except Interrupted as stop:
+            self._remember(job, self.outcome(job, replace(stop.run, failure=_INTERRUPTED)))
+            raise
+        return self._remember(job, self.outcome(job, run))
+
+    def _remember(self, job: Job, outcome: Outcome) -> Outcome:
+        """For :meth:`account`, where the action cannot be done again."""
         if not self.replayable:
             self._results[job.action.id] = outcome
         while len(self._results) > _REMEMBERED:
