@@ -6,6 +6,7 @@ from abc import ABC, abstractmethod
 from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import replace
+from inspect import signature
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -18,6 +19,7 @@ from ..workflow import (
     Offer,
     Outcome,
     ProbewiseError,
+    Record,
     SpecError,
     Step,
     Worker,
@@ -69,6 +71,8 @@ class Microscope(Worker, ABC):
     """
 
     kind: ClassVar[Kind] = Kind.INSTRUMENT
+    settings: ClassVar[type[Record] | None] = None
+    """What the configuration may say to the driver, beside the keywords of ``__init__``."""
 
     def __init__(
         self,
@@ -85,7 +89,9 @@ class Microscope(Worker, ABC):
                 who, f"twin={type(self).twin} with a driver of twin={driver.twin}", "the same",
                 "say the truth in both classes",
             )  # fmt: skip
-        known = limits_from(driver.technique, driver.twin, limits, limits_file, who)
+        known = limits_from(
+            driver.technique, driver.twin, limits, limits_file, who, self.config_keys()
+        )
         self._console = Console(driver, Angel(driver.technique, driver.twin, known))
         self._vouched_by = vouched_by
         self.geometry = geometry
@@ -108,8 +114,15 @@ class Microscope(Worker, ABC):
         )
 
     @classmethod
+    def config_keys(cls) -> tuple[str, ...]:
+        """All keys of its configuration: its own, those of its driver, and the limits."""
+        own = [p.name for p in signature(cls).parameters.values() if p.kind is not p.VAR_KEYWORD]
+        return (*own, *cls.further_keys())
+
+    @classmethod
     def further_keys(cls) -> tuple[str, ...]:
-        return ("vouched_by", "limits_file", *sorted(Limits.model_fields))
+        settings = () if cls.settings is None else sorted(cls.settings.model_fields)
+        return (*settings, "vouched_by", "limits_file", *sorted(Limits.model_fields))
 
     def check(self, step: Step) -> None:
         """Build the program of the step and hold it against the driver's verbs and its limits.
