@@ -177,7 +177,9 @@ SMALL = {
     "WORLDS": 64,
 }
 
-SMALL_NETWORK: dict[str, dict[str, int]] = {
+SMALL_PARTS: dict[str, dict[str, int]] = {
+    "_leftover": {"_WORLDS": 8},
+    "_possible_world": {"_SEARCH": 128},
     "_network_pool": {
         "_WIDE": 64,
         "_KEPT": 64,
@@ -210,7 +212,7 @@ def shrink(put: Callable[[Any, str, Any], None] = setattr) -> None:
         for name in vars(module).copy():
             if name.lstrip("_") in SMALL:
                 put(module, name, SMALL[name.lstrip("_")])
-    for where, sizes in SMALL_NETWORK.items():
+    for where, sizes in SMALL_PARTS.items():
         for name, size in sizes.items():
             put(found[_PLANNER + where], name, size)
     fix_kernel(put, _belief)
