@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -179,11 +180,15 @@ def combine_all(estimates: Sequence[Estimate]) -> Estimate | None:
     return combined([e.value for e in estimates], [e.std for e in estimates])
 
 
-def table(positions: Sequence[tuple[int, int]], columns: Mapping[str, Sequence[float]]) -> Table:
-    """A table with numbers of six significant digits."""
+def table(
+    positions: Iterable[Sequence[int]],
+    columns: Mapping[str, Sequence[float] | Floats],
+    digits: int = 6,
+) -> Table:
+    """A table with numbers of so many significant digits."""
     return Table(
-        positions=tuple(positions),
-        columns={k: tuple(float(f"{v:.6g}") for v in column) for k, column in columns.items()},
+        positions=tuple((int(row), int(column)) for row, column in positions),
+        columns={k: tuple(float(f"{v:.{digits}g}") for v in c) for k, c in columns.items()},
     )
 
 
@@ -230,9 +235,22 @@ def outcome(
         if estimate is None or not np.isfinite([estimate.value, estimate.std]).all():
             raise BadData(f"{name} is not determined by these data", "measure longer or elsewhere")
         found[name] = estimate
+    return done(job, values=found, arrays=arrays, tables=tables, quality=quality, notes=notes)
+
+
+def done(
+    job: Job,
+    *,
+    values: Mapping[str, Estimate] | None = None,
+    arrays: Mapping[str, Array] | None = None,
+    tables: Mapping[str, Table] | None = None,
+    quality: Quality | None = None,
+    notes: Mapping[str, float | str] | None = None,
+) -> Outcome:
+    """An outcome at the price of the step."""
     credits, hours = job.draw_price()
     return Outcome(
-        values=found,
+        values=values or {},
         arrays=arrays or {},
         tables=tables or {},
         cost_credits=credits,
@@ -242,10 +260,12 @@ def outcome(
     )
 
 
-def failed(job: Job, message: str, remedy: str) -> Outcome:
-    """A failure of kind ``bad_data``."""
+def failed(
+    job: Job, message: str, remedy: str, kind: Literal["missing", "bad_data"] = "bad_data"
+) -> Outcome:
+    """A failure at the price of the step."""
     credits, hours = job.draw_price()
-    failure = Failure(kind="bad_data", message=message, remedy=remedy)
+    failure = Failure(kind=kind, message=message, remedy=remedy)
     return Outcome(cost_credits=credits, duration_h=hours, failure=failure)
 
 

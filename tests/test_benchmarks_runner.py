@@ -82,6 +82,7 @@ def test_a_run_spends_its_budget_and_no_more() -> None:
     assert len(play(problem, lazy, 0)[0]) == 2 and lazy.stopped == "enough"
 
 
+@pytest.mark.slow
 def test_a_second_call_does_only_what_is_missing(tmp_path: Path) -> None:
     out = tmp_path / "deep" / "runs.jsonl"
     tasks = [Task("hill", "plod", seed) for seed in (0, 1)]
@@ -94,6 +95,7 @@ def test_a_second_call_does_only_what_is_missing(tmp_path: Path) -> None:
     assert out.read_text().count("\n") == 2
 
 
+@pytest.mark.slow
 def test_a_run_that_dies_is_a_line_stops_nobody_and_is_tried_again(tmp_path: Path) -> None:
     out = tmp_path / "runs.jsonl"
     tasks = [Task("hill", "broken", seed) for seed in (0, 1, 2)]

@@ -75,6 +75,7 @@ def test_a_step_follows_its_parent_at_the_same_design() -> None:
             assert round(action.target.design["a"], 9) in made
 
 
+@pytest.mark.slow
 def test_a_step_with_two_parents_takes_them_from_different_designs() -> None:
     """Each parent hangs on its own variable: what is there is combined, not made again."""
     left = MAKE | {"cost_credits": 5}
@@ -118,6 +119,7 @@ def test_a_chain_goes_on_although_no_single_step_tells_anything() -> None:
     assert found is not None and truth(found.design)["y2"] > 0.8
 
 
+@pytest.mark.slow
 def test_a_cheap_source_is_used_where_it_tells_and_dropped_where_it_misleads() -> None:
     cheap = MAKE | {"controls": None, "produces": "guess", "cost_credits": 1}
     dear = TEST | {"controls": None, "consumes": [], "cost_credits": 10}
@@ -138,6 +140,7 @@ def test_a_cheap_source_is_used_where_it_tells_and_dropped_where_it_misleads() -
     assert shares["bad"] >= shares["good"]
 
 
+@pytest.mark.slow
 def test_formulas_are_goals() -> None:
     parts = (
         MAKE | {"controls": None, "produces": "p", "cost_credits": 1},
@@ -160,6 +163,7 @@ def test_formulas_are_goals() -> None:
     assert value > 0.9 and found.estimate.value == pytest.approx(value, abs=0.1)
 
 
+@pytest.mark.slow
 def test_conditions_on_quantities_are_kept() -> None:
     """The free optimum is where a = pi/10, but only a > 0.6 is allowed, by a measured number."""
     other = MAKE | {"name": "weigh", "controls": None, "produces": "mass", "cost_credits": 1}

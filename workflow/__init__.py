@@ -85,7 +85,16 @@ from ._instrument import (
 )
 from ._inventory import WHOLE_SPACE, Inventory, Place, Sample, Status, place_of, places_seen
 from ._model import Name, Record
-from ._observation import Estimate, Failure, Grid, Observation, Quality, Table
+from ._observation import (
+    OVERRUN_UNITS,
+    Estimate,
+    Failure,
+    Grid,
+    Observation,
+    Quality,
+    Table,
+    overrun_note,
+)
 from ._orders import (
     Abort,
     Answer,
@@ -120,12 +129,14 @@ from ._worker import (
     Verdict,
     Worker,
     WorkerSpec,
+    no_parameters,
 )
 from ._workflow import Workflow
 
 __all__ = [
     "COMMANDS",
     "NONE_OF_THEM",
+    "OVERRUN_UNITS",
     "WHOLE_SPACE",
     "Abort",
     "Account",
@@ -274,6 +285,8 @@ __all__ = [
     "geometric_forecast",
     "is_whole",
     "load_program",
+    "no_parameters",
+    "overrun_note",
     "parse_unit",
     "path_nm",
     "place_of",

@@ -92,6 +92,14 @@ class Failure(Record):
     remedy: str = ""
 
 
+OVERRUN_UNITS = ("credits", "hours", "dose_e_per_A2")
+
+
+def overrun_note(unit: str) -> str:
+    """The note of an observation that says how much more was used than was committed."""
+    return f"overrun_{unit}"
+
+
 class Observation(Record):
     """What one action brought. Hours are campaign time; ``queued_h <= start_h <= end_h``.
 
@@ -119,3 +127,13 @@ class Observation(Record):
     @property
     def duration_h(self) -> float:
         return self.end_h - self.start_h
+
+    @property
+    def overrun(self) -> dict[str, float]:
+        """What was used beyond the commitment: of credits, dose_e_per_A2 and hours those that were.
+
+        Credits and dose are in ``cost_credits`` and ``dose_e_per_A2`` besides, hours are not in
+        ``end_h``: the action counts as ended when its time was up.
+        """
+        noted = {unit: self.notes.get(overrun_note(unit)) for unit in OVERRUN_UNITS}
+        return {unit: over for unit, over in noted.items() if isinstance(over, float) and over > 0}
