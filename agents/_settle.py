@@ -115,17 +115,17 @@ def lost(issued: Issued, step: Step, worker: type[Worker], failure: Failure) -> 
 def _charge(
     issued: Issued, step: Step, worker: type[Worker], outcome: Outcome
 ) -> tuple[float, float]:
-    n = len(issued.action.target.positions) or 1
+    extent = step.extent(issued.action)
     if outcome.cost_credits is not None:
         cost = float(outcome.cost_credits)
     elif outcome.failure is None:
-        cost = step.cost_credits.typical(n)
+        cost = step.cost_credits.typical(*extent)
     elif outcome.failure.kind in _NOTHING_DONE or is_computation(worker):
         cost = 0.0
     elif outcome.failure.kind == "uncertain":
         cost = issued.commitment.credits
     else:
-        cost = step.cost_credits.typical(n)
+        cost = step.cost_credits.typical(*extent)
     limit = issued.commitment.credits
     return min(cost, limit), cost - limit if cost > limit + _SLACK else 0.0
 
@@ -141,8 +141,8 @@ def _dose(issued: Issued, step: Step, outcome: Outcome) -> float:
         return 0.0
     if failure is not None and failure.kind in {"uncertain", "crashed", "timeout"}:
         return limit
-    n = len(issued.action.target.positions) or 1
-    return min(step.dose_e_per_A2.typical(n), limit) if step.exposes else 0.0
+    typical = step.dose_e_per_A2.typical(*step.extent(issued.action))
+    return min(typical, limit) if step.exposes else 0.0
 
 
 def _duration(
@@ -155,6 +155,6 @@ def _duration(
     if outcome.failure.kind in _NOTHING_DONE:
         return 0.0
     if worker.replayable:
-        n = len(issued.action.target.positions) or 1
-        return min(step.latency_h.typical(n), issued.commitment.hours)
+        typical = step.latency_h.typical(*step.extent(issued.action))
+        return min(typical, issued.commitment.hours)
     return elapsed_h

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import final
+from typing import Protocol, final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +13,27 @@ from ..workflow import Record
 from ._gp import Matrix, Vector
 
 Places = NDArray[np.int64]
+
+
+class VisitPrices(Protocol):
+    """What a session asks of prices."""
+
+    @property
+    def dwells_s(self) -> tuple[float, ...]:
+        """Dwells to choose from, ascending."""
+        ...
+
+    def noise(self, dwell_s: float) -> float:
+        """Standard deviation of one measurement of the reward."""
+        ...
+
+    def price(self, pixels: Vector | float, dwell_s: float) -> Vector:
+        """Of a move over so many pixels and a dwell: minutes, credits, whatever is short."""
+        ...
+
+    def minutes(self, pixels: Vector | float, dwell_s: float) -> Vector:
+        """Instrument minutes of the same."""
+        ...
 
 
 @final
@@ -53,6 +74,10 @@ class ProbePrices(Record):
         """Of a move over so many pixels, settling and a dwell."""
         seconds = np.asarray(pixels) / self.speed_px_per_s + self.settle_s + dwell_s
         return np.asarray(seconds) / 60.0
+
+    def price(self, pixels: Vector | float, dwell_s: float) -> Vector:
+        """What is short in a session by itself: minutes."""
+        return self.minutes(pixels, dwell_s)
 
 
 def distances(a: Places, b: Places) -> Matrix:

@@ -64,8 +64,8 @@ class Job:
     def draw_price(self) -> tuple[float, float]:
         """Credits and hours drawn from the step's distributions, for twins."""
         rng = np.random.default_rng([self.action.seed, 1])
-        n = len(self.action.target.positions) or 1
-        return self.step.cost_credits.draw(rng, n), self.step.latency_h.draw(rng, n)
+        extent = self.step.extent(self.action)
+        return self.step.cost_credits.draw(rng, *extent), self.step.latency_h.draw(rng, *extent)
 
 
 @dataclass(frozen=True)
