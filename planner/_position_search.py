@@ -10,6 +10,7 @@ from ..workflow import (
     Action,
     Alternative,
     Decision,
+    Estimate,
     Goal,
     Grant,
     Level,
@@ -171,10 +172,10 @@ class PositionSearch:
         dwell = max(v.dwell_s for v in visits)
         picked = tuple(v.position for v in visits)
         action = self._action(state, name, step, target, session, picked, dwell, avoid)
-        reason = f"{_where(action)} ({self.name}): {_believed(visits[0])}{visits[0].reason}"
+        expected = visits[0].expected if session.measured >= START else None
+        reason = f"{_where(action)} ({self.name}): {_believed(expected)}{visits[0].reason}"
         others = session.ranked(5 + len(picked), avoid)
         alternatives = [_alternative(session, step, v) for v in others if v.position not in picked]
-        expected = visits[0].expected
         told = expected is not None and state.wishes.reward is None
         return self._act(state, name, action, reason).model_copy(
             update={
@@ -258,8 +259,7 @@ def _where(action: Action) -> str:
     return f"position {', '.join(str(p) for p in action.target.positions)}"
 
 
-def _believed(visit: Visit) -> str:
-    told = visit.expected
+def _believed(told: Estimate | None) -> str:
     return "" if told is None else f"believed {told.value:.3g} ± {told.std:.2g}; "
 
 

@@ -23,6 +23,11 @@ class VisitPrices(Protocol):
         """Dwells to choose from, ascending."""
         ...
 
+    @property
+    def first_dwell_s(self) -> float:
+        """Dwell at the first places, which are spread out before any model is asked."""
+        ...
+
     def noise(self, dwell_s: float) -> float:
         """Standard deviation of one measurement of the reward."""
         ...
@@ -65,6 +70,11 @@ class ProbePrices(Record):
         if min(self.dwells_s) <= 0 or sorted(set(self.dwells_s)) != list(self.dwells_s):
             raise ValueError(f"dwells {self.dwells_s} are not positive and ascending")
         return self
+
+    @property
+    def first_dwell_s(self) -> float:
+        """The longest: what comes later is compared with the first places."""
+        return self.dwells_s[-1]
 
     def noise(self, dwell_s: float) -> float:
         """Standard deviation of one measurement."""

@@ -30,6 +30,8 @@ class StepPrices:
         The value of an hour.
     dwells_s
         Dwells to choose from; (1,) where the step has none.
+    first_dwell_s
+        Dwell at the first places: the usual one, as far as it may be chosen.
     noise_at_1s
         Standard deviation of one measurement with a dwell of a second.
     """
@@ -38,6 +40,7 @@ class StepPrices:
     second: Price
     credits_per_hour: float
     dwells_s: tuple[float, ...]
+    first_dwell_s: float
     noise_at_1s: float
 
     @classmethod
@@ -51,7 +54,10 @@ class StepPrices:
         rest = prices.chain(tuple(after))
         per_s = Price(second.credits - bare.credits, second.hours - bare.hours)
         rate = state.budget.credits_per_hour
-        return cls((bare + rest).times(1 / n), per_s.times(1 / n), rate, dwells_s, noise_at_1s)
+        usual = step.dwell_of() or 1.0
+        first = min(dwells_s, key=lambda dwell_s: abs(dwell_s - usual))
+        each = ((bare + rest).times(1 / n), per_s.times(1 / n))
+        return cls(*each, rate, dwells_s, first, noise_at_1s)
 
     def noise(self, dwell_s: float) -> float:
         """Standard deviation of one measurement."""

@@ -135,7 +135,7 @@ class StructureProperty:
             seen = np.column_stack([self._views.components, self._views.places])
             count = min(count, START - self.measured)
             rows = spread_out(seen, self._memory.rows, free, count, self._seed)
-            dwell = self.prices.dwells_s[-1]
+            dwell = self.prices.first_dwell_s
             return [Choice(row, dwell, 0.0, float(self.prices.price(0.0, dwell))) for row in rows]
         return self._chooser().choose(self._value(), free, self._here, count)
 
