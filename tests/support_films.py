@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 from support_campaigns import Bench
 
-from probewise.planner import PositionSearch
+from probewise.planner import PositionSearch, _session_gp, _session_trees
 from probewise.planner._gp import Vector
 from probewise.planner._position_search import Use
 from probewise.workflow import (
@@ -94,6 +95,13 @@ WATCHED = Workflow.model_validate(
     }
 )  # fmt: skip
 """The same with a dwell that can be chosen, and somebody who watches."""
+
+
+def quicken(put: Callable[[Any, str, Any], None]) -> None:
+    """Short trainings and small forests: decisions in milliseconds."""
+    put(_session_gp, "_FIRST_STEPS", 15)
+    put(_session_gp, "_LATER_STEPS", 4)
+    put(_session_trees, "_TREES", 8)
 
 
 class Film(Bench):

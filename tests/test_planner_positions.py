@@ -5,7 +5,19 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from support_campaigns import fix_kernel
-from support_films import FEATURES, FLOW, GOAL, GRID, RNG, SIDE, SITE, SMOOTH, STRUCTURE, Film
+from support_films import (
+    FEATURES,
+    FLOW,
+    GOAL,
+    GRID,
+    RNG,
+    SIDE,
+    SITE,
+    SMOOTH,
+    STRUCTURE,
+    Film,
+    quicken,
+)
 
 from probewise.planner import PositionBelief, PositionSearch
 from probewise.planner import _positions as module
@@ -20,6 +32,7 @@ NOTHING = Measured((), np.zeros(0), np.zeros(0))
 @pytest.fixture(autouse=True)
 def one_kernel(monkeypatch: pytest.MonkeyPatch) -> None:
     fix_kernel(monkeypatch.setattr, module)
+    quicken(monkeypatch.setattr)
 
 
 def measured(values: Vector, rows: list[int], std: float = 0.01) -> Measured:
