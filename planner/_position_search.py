@@ -21,6 +21,7 @@ from ..workflow import (
     Step,
     Target,
     Workflow,
+    place_of,
 )
 from ._build import build_action
 from ._follow_up import close, follow_up, unreduced
@@ -71,8 +72,7 @@ class PositionSearch:
             if state.affordable(state.commitment(action), name):
                 return follow_up(state, name, action, Prices(state).of(step).credits, {})
         chain = state.workflow.open_steps(self._final, target, state.inventory)
-        status = state.inventory.status((sample.id, target.site, ()))
-        if any(status.failures.get(s.name, 0) >= MAX_FAILURES for s in chain):
+        if any(_failures(state, s, target) >= MAX_FAILURES for s in chain):
             return close(state, name, f"{chain[0].name} failed three times in a row")
         if chain[0].acts_on != "positions":
             action = build_action(state, chain[0], target, session=name)
@@ -253,6 +253,10 @@ class PositionSearch:
             estimate=estimate,
             unit=state.workflow.unit(self._goal.quantity),
         )
+
+
+def _failures(state: State, step: Step, target: Target) -> int:
+    return state.inventory.status(place_of(target, step.acts_on)).failures.get(step.name, 0)
 
 
 def _where(action: Action) -> str:
