@@ -172,7 +172,7 @@ class StructureProperty:
         leader = self.belief.leader
         trust = f"{leader} ({self.belief.weights[leader]:.0%})"
         if self.wishes.exploit:
-            return f"the largest value believed, by {trust}"
+            return f"the largest value believed, exploiting as was wished, by {trust}"
         return f"gain {gain:.2g} standard deviations, by {trust}"
 
     # -- telling ----------------------------------------------------------------------------------

@@ -119,3 +119,19 @@ def test_several_regions_and_a_place_as_text() -> None:
         True,
     ]
     assert Wishes.model_validate_json(wishes.model_dump_json()) == wishes
+
+
+def test_an_interrupted_campaign_goes_on_with_the_same_decisions(tmp_path: Path) -> None:
+    data = recording(tmp_path / "cube.h5")
+    spec = load_spec("bfo-replay", data=data, budget={"credits": 36, "hours": 4})
+    whole = [e.decision for e in Campaign(spec) if isinstance(e, Decided)]
+    broken = Campaign(spec, out=tmp_path / "run")
+    for event in broken:
+        if isinstance(event, Decided) and event.decision.number == 33:
+            break
+    resumed = Campaign.resume(tmp_path / "run")
+    for _ in resumed:
+        pass
+    found = [e.decision for e in resumed.seen if isinstance(e, Decided)]
+    assert [d.number for d in found] == [d.number for d in whole] and len(whole) > 40
+    assert found == whole
