@@ -217,16 +217,16 @@ def _observe(worker: Worker, job: Job) -> Any:
         )
         for name, arrays in job.arrays.items()
     }
-    n = len(job.action.target.positions) or 1
+    extent = job.step.extent(job.action)
     issued = Issued(
         hour=0.0,
         action=job.action.model_copy(update={"inputs": inputs}),
         worker="checked",
         commitment=Commitment(
-            credits=job.step.cost_credits.cap(n),
-            hours=job.step.latency_h.cap(n),
+            credits=job.step.cost_credits.cap(*extent),
+            hours=job.step.latency_h.cap(*extent),
             samples=int(job.step.makes is not None),
-            dose_e_per_A2=job.step.dose_e_per_A2.cap(n) if job.step.exposes else 0.0,
+            dose_e_per_A2=job.step.dose_e_per_A2.cap(*extent) if job.step.exposes else 0.0,
         ),
     )
     return Seat("checked", worker, store).perform(issued, job.step)

@@ -125,7 +125,6 @@ def lost(issued: Issued, step: Step, worker: type[Worker], failure: Failure) -> 
 
 def _charge(issued: Issued, step: Step, worker: type[Worker], outcome: Outcome) -> float:
     """The credits that the outcome states; else what stands at the top, within the commitment."""
-    n = len(issued.action.target.positions) or 1
     failure, limit = outcome.failure, issued.commitment.credits
     if outcome.cost_credits is not None:
         return float(outcome.cost_credits)
@@ -133,7 +132,7 @@ def _charge(issued: Issued, step: Step, worker: type[Worker], outcome: Outcome) 
         return limit
     if failure is not None and (failure.kind in _NOTHING_DONE or is_computation(worker)):
         return 0.0
-    return min(step.cost_credits.typical(n), limit)
+    return min(step.cost_credits.typical(*step.extent(issued.action)), limit)
 
 
 def _overrun(
@@ -165,8 +164,8 @@ def _dose(issued: Issued, step: Step, outcome: Outcome) -> float:
         return 0.0
     if failure is not None and failure.kind in {"uncertain", "crashed", "timeout"}:
         return limit
-    n = len(issued.action.target.positions) or 1
-    return min(step.dose_e_per_A2.typical(n), limit) if step.exposes else 0.0
+    typical = step.dose_e_per_A2.typical(*step.extent(issued.action))
+    return min(typical, limit) if step.exposes else 0.0
 
 
 def _duration(
@@ -179,6 +178,6 @@ def _duration(
     if outcome.failure.kind in _NOTHING_DONE:
         return 0.0
     if worker.replayable:
-        n = len(issued.action.target.positions) or 1
-        return min(step.latency_h.typical(n), issued.commitment.hours)
+        typical = step.latency_h.typical(*step.extent(issued.action))
+        return min(typical, issued.commitment.hours)
     return elapsed_h

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -73,7 +73,8 @@ def inputs(job: Job, who: str) -> dict[str, tuple[Array, ...]]:
 
 
 def read_curves(arrays: Sequence[Array]) -> Curves:
-    """All curves of arrays with the same last axis; of a position measured again, the last.
+    """All curves of arrays with the same last axis; of a position measured again, the last, and of
+    counts the sum.
 
     An array of shape (m,) is one curve, (n, m) has one for each of n position numbers (row * n_cols
     + column; ``n_cols`` from the metadata, by default n), (rows, columns, m) one for each pixel.
@@ -95,13 +96,46 @@ def read_curves(arrays: Sequence[Array]) -> Curves:
                 "record curves with the same channels, one axis for each dimension",
             )
         flat = data.reshape(-1, data.shape[-1])
-        rows.update(zip(_positions(array, len(flat)), flat, strict=True))
+        for position, row in zip(positions_of(array, len(flat)), flat, strict=True):
+            before = rows.get(position) if array.unit == last.unit == "count" else None
+            rows[position] = row if before is None else before + row
     if not np.isfinite(x).all() or not rows:
         raise BadData("no curves, or an axis that is not finite", "record the curves again")
     return Curves(np.stack(list(rows.values())), x, last.axes[-1].unit, tuple(rows), last.unit)
 
 
-def _positions(array: Array, n: int) -> list[tuple[int, int]]:
+def good_ones(arrays: Sequence[Array], weights: Sequence[Array]) -> list[Array]:
+    """Arrays of curves without those whose weight is 0; arrays of which nothing is left are not
+    among them.
+
+    With as many weights as curves, each belongs to the array in its place; otherwise the last
+    weight of a position holds for all of its curves.
+    """
+    each = [_weights(w) for w in weights]
+    if len(each) != len(arrays):
+        each = [{n: v for known in each for n, v in known.items()}] * len(arrays)
+    kept = [
+        _without(a, {n for n, v in known.items() if v == 0.0})
+        for a, known in zip(arrays, each, strict=True)
+    ]
+    return [a for a in kept if len(a.data)]
+
+
+def _weights(array: Array) -> dict[int, float]:
+    return {int(n): float(v) for n, v in zip(array.axes[0].values, array.data, strict=True)}
+
+
+def _without(array: Array, bad: set[int]) -> Array:
+    if len(array.axes) != 2 or not bad:
+        return array
+    numbers, *others = array.axes
+    good = ~np.isin(np.rint(numbers.values), list(bad))
+    axes = (replace(numbers, values=numbers.values[good]), *others)
+    return replace(array, data=array.data[good], axes=axes)
+
+
+def positions_of(array: Array, n: int) -> list[tuple[int, int]]:
+    """Row and column of each of an array's n curves, as :func:`read_curves` reads them."""
     if len(array.axes) == 3:
         columns = len(array.axes[1].values)
         numbers = np.arange(n)

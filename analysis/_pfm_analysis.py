@@ -101,7 +101,8 @@ def _check(job: Job) -> Outcome:
         metadata={k: v for k, v in source.metadata.items() if k == "n_cols"},
     )
     score = float(result.scores.mean())
-    quality = Quality(verdict=result.verdict, score=score, reason=result.reason)
+    bad = tuple(p for p, fault in zip(newest.positions, result.faults, strict=True) if fault)
+    quality = Quality(verdict=result.verdict, score=score, reason=result.reason, again=bad)
     return done(job, arrays={"loop_mask": mask}, quality=quality)
 
 

@@ -28,6 +28,7 @@ from ..workflow import (
 from ._angel import Angel
 from ._console import Console
 from ._driver import Driver, DriverFault
+from ._judges import judge_named
 from ._limits import Limits, limits_from
 from ._possible import check_step
 from ._procedures import Geometry, Procedure
@@ -56,6 +57,9 @@ class Microscope(Worker, ABC):
         What speaks to the instrument.
     geometry
         Of the overview, whose pixels name the positions of later steps.
+    judge
+        Who watches measurements and may end them early: its name under the entry points
+        ``probewise.judges``; empty for nobody.
     vouched_by
         The person who vouches for commands that the limits want confirmed, where nobody approved
         the action; empty for nobody.
@@ -79,6 +83,7 @@ class Microscope(Worker, ABC):
         driver: Driver,
         geometry: Geometry,
         *,
+        judge: str = "",
         vouched_by: str = "",
         limits_file: str | Path = "",
         **limits: Any,
@@ -93,6 +98,7 @@ class Microscope(Worker, ABC):
             driver.technique, driver.twin, limits, limits_file, who, self.config_keys()
         )
         self._console = Console(driver, Angel(driver.technique, driver.twin, known))
+        self._judge = judge_named(judge, who)
         self._vouched_by = vouched_by
         self.geometry = geometry
         self._results: OrderedDict[str, Outcome] = OrderedDict()
@@ -163,6 +169,7 @@ class Microscope(Worker, ABC):
                 vouched=job.approved_by or self._vouched_by,
                 seed=job.action.seed,
                 hours=self.hours(job),
+                watch=None if self._judge is None else self._judge(job),
             )
         except Interrupted as stop:
             self._remember(job, self.outcome(job, replace(stop.run, failure=_INTERRUPTED)))
@@ -221,7 +228,9 @@ class Microscope(Worker, ABC):
         them to the seat, which knows the price and measures the time of a live instrument."""
         if not self.twin:
             return None, None
-        return job.draw_price()[0], run.spent.seconds / 3600.0
+        reached = [a.metadata.get("exposure_s") for a in run.arrays.values()] if run.stopped else []
+        dwell = next((float(s) for s in reached if s is not None), None)
+        return job.draw_price(dwell)[0], run.spent.seconds / 3600.0
 
     def safe(self) -> str:
         return self._console.safe()

@@ -28,6 +28,9 @@ from ..workflow import (
     program_from,
 )
 
+_TUNED = 0.6
+"""Share of the side of the field of view that is tuned on: a smaller part may hold no particle."""
+
 Build = Callable[[Job, InstrumentState], Program]
 
 
@@ -160,10 +163,11 @@ def stem_procedures(geometry: Geometry) -> Mapping[str, Procedure]:
 
     def tune(job: Job, state: InstrumentState) -> Program:
         no_parameters(job.step)
+        side = _TUNED * size
         return program(
-            job, state, Adjust(what="focus", span_nm=300.0, steps=13),
-            Adjust(what="aberrations", span_nm=150.0, steps=16),
-            Adjust(what="focus", span_nm=80.0), Blank(),
+            job, state, Adjust(what="focus", span_nm=300.0, steps=13, side_nm=side),
+            Adjust(what="aberrations", span_nm=150.0, steps=16, side_nm=side),
+            Adjust(what="focus", span_nm=80.0, side_nm=side), Blank(),
         )  # fmt: skip
 
     def overview(job: Job, state: InstrumentState) -> Program:

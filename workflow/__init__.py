@@ -1,6 +1,6 @@
 """The language: levels, quantities, steps, actions, observations, decisions, budget, clock."""
 
-from ._action import Action, ActionState, ArrayRef, Commitment, Target
+from ._action import Action, ActionState, ArrayRef, Commitment, Stake, Target
 from ._array import Array, Axis
 from ._autonomy import Autonomy, Mode, Rule
 from ._claims import NONE_OF_THEM, Hypothesis, Limit
@@ -256,6 +256,7 @@ __all__ = [
     "Space",
     "SpecError",
     "Spectrum",
+    "Stake",
     "Started",
     "State",
     "Status",

@@ -60,13 +60,16 @@ class Table(Record):
 class Quality(Record):
     """What the real-time analysis says of a stream.
 
-    ``keep`` it; ``retake`` what was bad, if that is worth its price; or ``stop``: the instrument
-    must be prepared again (tuned) before the next measurement on the sample.
+    ``keep`` it; ``retake`` what was bad, or too noisy for what it promises, if that is worth its
+    price; or ``stop``: the instrument must be prepared again (tuned) before the next measurement on
+    the sample. A retake names the positions and, where their worth was weighed, the dwell at each.
     """
 
     verdict: Literal["keep", "retake", "stop"]
     score: float
     reason: str = ""
+    again: tuple[tuple[int, int], ...] = ()
+    dwell_s: NonNegative | None = None
 
 
 class Failure(Record):

@@ -264,12 +264,12 @@ class State:
     def commitment(self, action: Action) -> Commitment:
         """The most that an action may charge and last."""
         step = self.workflow.step(action.step)
-        n = len(action.target.positions) or 1
+        extent = step.extent(action)
         return Commitment(
-            credits=step.cost_credits.cap(n),
-            hours=step.latency_h.cap(n),
+            credits=step.cost_credits.cap(*extent),
+            hours=step.latency_h.cap(*extent),
             samples=1 if step.makes is not None else 0,
-            dose_e_per_A2=step.dose_e_per_A2.cap(n) if step.exposes else 0.0,
+            dose_e_per_A2=step.dose_e_per_A2.cap(*extent) if step.exposes else 0.0,
             exposed=place_of(action.target, step.acts_on) if step.exposes else None,
         )
 

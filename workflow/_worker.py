@@ -62,11 +62,13 @@ class Job:
         """The action's own generator: the same action gives the same result."""
         return np.random.default_rng(self.action.seed)
 
-    def draw_price(self) -> tuple[float, float]:
-        """Credits and hours drawn from the step's distributions, for twins."""
+    def draw_price(self, dwell_s: float | None = None) -> tuple[float, float]:
+        """Credits and hours drawn from the step's distributions, for twins; with another dwell than
+        the action's where it ended early."""
         rng = np.random.default_rng([self.action.seed, 1])
-        n = len(self.action.target.positions) or 1
-        return self.step.cost_credits.draw(rng, n), self.step.latency_h.draw(rng, n)
+        n, dwell = self.step.extent(self.action)
+        extent = (n, dwell if dwell_s is None else dwell_s)
+        return self.step.cost_credits.draw(rng, *extent), self.step.latency_h.draw(rng, *extent)
 
 
 @dataclass(frozen=True)
