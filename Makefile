@@ -12,14 +12,19 @@ PIP_FLAGS ?=
 BIN := $(VENV)/bin
 RUN := runs/demo
 # For make bench: which seeds, how many at once, and where the recorded data lie. With the path of a
-# checkout of p-KGFN's code and the interpreter of an environment for it, these run too.
+# checkout of p-KGFN's or MSBO's code and the interpreter of an environment for it, these run too, each
+# run for so many seconds of processor time.
 SEEDS ?= 0-29
+FEW_SEEDS ?= 0-9
 PEER_SEEDS ?= 0-2
+PEER_CPU_S ?= 600
 WORKERS ?= 1
 DATA ?= ../shared/data
 P_KGFN_PATH ?=
 P_KGFN_PYTHON ?=
-SUITES := function_networks funnels multifidelity materials
+MSBO_PATH ?=
+MSBO_PYTHON ?=
+SUITES := function_networks cascades funnels multifidelity uneven materials
 
 # The planner's matrices are small: more threads only wait for each other.
 export OMP_NUM_THREADS := 1
@@ -42,14 +47,25 @@ demo: $(VENV)/.installed
 compare: $(VENV)/.installed
 	$(BIN)/probewise compare sm-bfo
 
+# What fails (for a peer that is not installed, or data that are not there) is told, and the rest goes on.
+BENCH = $(BIN)/python -m benchmarks
+PEERS = $(BENCH).peers --seeds $(PEER_SEEDS) --cpu-s $(PEER_CPU_S) --data $(DATA)
+SESSIONS := session session-explore xy-gp random
+
 bench: $(VENV)/.installed
-	for suite in $(SUITES); do \
-		$(BIN)/python -m benchmarks.$$suite --seeds $(SEEDS) --workers $(WORKERS) --data $(DATA); \
-	done; \
-	$(BIN)/python -m benchmarks.speed --seeds 0; \
-	if [ -n "$(P_KGFN_PATH)" ]; then $(BIN)/python -m benchmarks.peers --seeds $(PEER_SEEDS) \
-		--p-kgfn-path "$(P_KGFN_PATH)" --python "$(P_KGFN_PYTHON)" --data $(DATA); fi; \
-	$(BIN)/python -m benchmarks.report --data $(DATA)
+	-for suite in $(SUITES); do \
+		$(BENCH).$$suite --seeds $(SEEDS) --workers $(WORKERS) --data $(DATA); \
+	done
+	-$(BENCH).speed --seeds 0
+	-$(BENCH).goals --seeds 10 --out runs/bench/goals.jsonl
+	-$(BENCH).tiers --seeds 0-29
+	-for truth in waves bumps; do $(BENCH).forecast --truth $$truth --seeds 0-39; done
+	-$(BENCH).cryoem --seeds $(FEW_SEEDS) --data $(DATA) --page docs/cryoem.md
+	-$(BENCH).structure_property --seeds $(FEW_SEEDS) --data $(DATA) --policies dklgpr
+	-$(BENCH).structure_property --seeds $(FEW_SEEDS) --data $(DATA) --policies $(SESSIONS) --page
+	-[ -z "$(P_KGFN_PATH)" ] || $(PEERS) --p-kgfn-path "$(P_KGFN_PATH)" --python "$(P_KGFN_PYTHON)"
+	-[ -z "$(MSBO_PATH)" ] || $(PEERS) --msbo-path "$(MSBO_PATH)" --python "$(MSBO_PYTHON)"
+	$(BENCH).report --data $(DATA)
 
 test: test-fast test-ray test-slow
 

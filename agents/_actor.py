@@ -28,6 +28,7 @@ from ..workflow import (
     WorkerSpec,
 )
 from ._bootstrap import import_ray
+from ._duties import check_steps
 from ._finding import Finding
 from ._guardian import Guardian
 from ._ledger import Ledger
@@ -64,6 +65,9 @@ class SeatActor:
         offers = {name: seat.worker.offers() for name, seat in self._seats.items()}
         node = import_ray().get_runtime_context().get_node_id()
         return offers, os.getpid(), socket.gethostname(), node
+
+    def check(self, worker: str, steps: tuple[Step, ...]) -> None:
+        check_steps(worker, self._seats[worker].worker, steps)
 
     def perform(self, issued: Issued, step: Step) -> Observation:
         return self._seats[issued.worker].perform(issued, step)
@@ -221,6 +225,37 @@ def start_all(posts: Mapping[str, Post], timeout_s: float) -> dict[str, tuple[Of
     for post in posts.values():
         offers |= post.await_ready(max(0.1, deadline - time.monotonic()))
     return offers
+
+
+def check_all(
+    posts: Mapping[str, Post], duties: Mapping[str, tuple[Step, ...]], timeout_s: float
+) -> None:
+    """Put to each worker the steps that it may be given, side by side.
+
+    Raises
+    ------
+    ProbewiseError
+        The refusal of the first worker, by the order of ``duties``, that refuses one.
+    WorkerError
+        If one does not answer in time, or its process dies.
+    """
+    ray = import_ray()
+    asked = {name: posts[name].actor.check.remote(name, steps) for name, steps in duties.items()}
+    deadline = time.monotonic() + timeout_s
+    for name, answer in asked.items():
+        try:
+            ray.get(answer, timeout=max(0.1, deadline - time.monotonic()))
+        except ray.exceptions.RayTaskError as error:
+            if isinstance(error.cause, ProbewiseError):
+                raise error.cause from None
+            raise
+        except ray.exceptions.RayError as error:
+            raise WorkerError(
+                f"worker {name!r}, steps {[s.name for s in duties[name]]}",
+                f"no answer ({_brief(error)})",
+                f"an answer within {timeout_s:g} s whether it can do them",
+                "make check() quick: it looks at the step and touches nothing",
+            ) from error
 
 
 def _brief(error: BaseException) -> str:

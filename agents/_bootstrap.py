@@ -10,9 +10,12 @@ from __future__ import annotations
 
 import os
 import secrets
+import signal
 import sys
 import tempfile
+import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar
@@ -86,10 +89,11 @@ def connect(
     if ship:
         quiet["runtime_env"] = {"py_modules": unpack_wheels(ship, Path(_home().name) / "shipped")}
     try:
-        if address is not None:
-            ray.init(address=address, **quiet)
-        else:
-            _start_local(ray, num_cpus, dict(resources or {}), quiet)
+        with _own_way_to_end():
+            if address is not None:
+                ray.init(address=address, **quiet)
+            else:
+                _start_local(ray, num_cpus, dict(resources or {}), quiet)
     except Exception as error:
         raise WorkerError(
             "Ray",
@@ -98,6 +102,16 @@ def connect(
             "check the address and RAY_AUTH_TOKEN, or run without an address",
         ) from error
     return True
+
+
+@contextmanager
+def _own_way_to_end() -> Iterator[None]:
+    """Ray takes SIGTERM for itself and ends the process at once; whoever asked to hear of it
+    before, to make instruments safe, hears of it again."""
+    before = signal.getsignal(signal.SIGTERM)
+    yield
+    if callable(before) and threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, before)
 
 
 def _start_local(

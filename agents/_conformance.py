@@ -28,6 +28,7 @@ from ..workflow import (
     Worker,
 )
 from ._contract import find_fault
+from ._duties import check_steps
 from ._memory import MemoryStore, frozen
 from ._seat import Seat
 
@@ -51,6 +52,7 @@ def check_worker(make: Callable[[], Worker], jobs: Iterable[Job]) -> None:
     worker = make()
     _check_class(type(worker))
     _check_offers(worker, jobs)
+    _check_foresight(worker, jobs)
     _check_ignorance(worker)
     for job in jobs:
         _check_job(worker, job)
@@ -100,6 +102,28 @@ def _check_offers(worker: Worker, jobs: tuple[Job, ...]) -> None:
     assert needed == set(names), f"jobs for {sorted(needed)} given, {sorted(names)} offered"
 
 
+def _check_foresight(worker: Worker, jobs: tuple[Job, ...]) -> None:
+    """Asked before anything is done, it accepts what it can do. What touches the world refuses
+    parameters that it does not know, and names the step."""
+    for step in (job.step for job in jobs):
+        try:
+            check_steps("checked", worker, [step])
+        except ProbewiseError as error:
+            raise AssertionError(f"check() refuses what it is to do: {error}") from error
+        if worker.kind not in {Kind.INSTRUMENT, Kind.SYNTHESIS}:
+            continue
+        stray = {**step.parameters, "no_such_parameter": 1.0}
+        try:
+            check_steps("checked", worker, [step.model_copy(update={"parameters": stray})])
+        except ProbewiseError as error:
+            assert repr(step.name) in error.who, f"check() does not name the step: {error}"
+        else:
+            raise AssertionError(
+                f"step {step.name!r}: check() accepts a parameter 'no_such_parameter'; refuse what"
+                " the worker does not know, or call no_parameters(step) where it takes none"
+            )
+
+
 def _check_job(worker: Worker, job: Job) -> None:
     who = f"step {job.step.name!r}"
     handed = _frozen_job(job)
@@ -108,8 +132,8 @@ def _check_job(worker: Worker, job: Job) -> None:
     assert observation.failure is None, f"{who} fails: {observation.failure}"
     assert same_content(_fields(handed), _fields(before)), f"{who}: perform changed its job"
     assert observation.end_h >= observation.start_h, f"{who}: it ends before it starts"
-    over = observation.notes.get("overcharge_credits")
-    assert over is None, f"{who}: charges {over} credits more than the step's cap"
+    over = ", ".join(f"{more:g} {unit}" for unit, more in observation.overrun.items())
+    assert not over, f"{who}: uses {over} more than the step's cap"
     copied = pickle.loads(pickle.dumps(observation))
     assert copied == observation, f"{who}: its observation does not survive pickling"
 
@@ -193,16 +217,16 @@ def _observe(worker: Worker, job: Job) -> Any:
         )
         for name, arrays in job.arrays.items()
     }
-    n = len(job.action.target.positions) or 1
+    extent = job.step.extent(job.action)
     issued = Issued(
         hour=0.0,
         action=job.action.model_copy(update={"inputs": inputs}),
         worker="checked",
         commitment=Commitment(
-            credits=job.step.cost_credits.cap(n),
-            hours=job.step.latency_h.cap(n),
+            credits=job.step.cost_credits.cap(*extent),
+            hours=job.step.latency_h.cap(*extent),
             samples=int(job.step.makes is not None),
-            dose_e_per_A2=job.step.dose_e_per_A2.cap(n) if job.step.exposes else 0.0,
+            dose_e_per_A2=job.step.dose_e_per_A2.cap(*extent) if job.step.exposes else 0.0,
         ),
     )
     return Seat("checked", worker, store).perform(issued, job.step)

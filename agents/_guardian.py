@@ -129,11 +129,11 @@ class LimitsGuardian(Guardian):
             )
 
     def _price(self, action: Action, step: Step, commitment: Commitment) -> Iterator[str]:
-        n = len(action.target.positions) or 1
-        cost = max(commitment.credits, step.cost_credits.cap(n))
+        extent = step.extent(action)
+        cost = max(commitment.credits, step.cost_credits.cap(*extent))
         if cost > self._max_cost:
             yield f"may cost {cost:g} credits; the limit is {self._max_cost:g}"
-        hours = max(commitment.hours, step.latency_h.cap(n))
+        hours = max(commitment.hours, step.latency_h.cap(*extent))
         if self._max_hours is not None and hours > self._max_hours:
             yield f"may last {hours:g} h; the limit is {self._max_hours:g} h"
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import cast, final
 
@@ -20,6 +20,7 @@ from ..workflow import (
     Verdict,
     WorkerSpec,
 )
+from ._duties import check_steps
 from ._finding import Finding
 from ._guardian import Guardian, ask_here
 from ._health import Health, needs_securing, utc_now
@@ -76,6 +77,10 @@ class InlineRuntime:
                 raise
             self._guardian = cast(Guardian, guardian)
         return dict(self._crew.offers)
+
+    def check(self, steps: Sequence[Step]) -> None:
+        for name, duties in self._crew.duties(steps).items():
+            check_steps(name, self._seats[name].worker, duties)
 
     def review(
         self, action: Action, step: Step, commitment: Commitment, worker: str | None = None

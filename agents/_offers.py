@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from ..workflow import Step, WorkerSpec
+from ._duties import check_steps
 from ._registry import make_worker, worker_type
 
 
@@ -20,6 +21,8 @@ def expected_offers(
     ------
     WorkerError
         If a worker's type is not registered, or a twin cannot be made.
+    ProbewiseError
+        If one that was made refuses a step that it would be given.
     """
     asked: dict[str, set[str]] = {}
     unasked: list[str] = []
@@ -29,8 +32,11 @@ def expected_offers(
             unasked.append(name)
             continue
         worker = make_worker(spec, name)
-        asked[name] = {o.capability for o in worker.offers()}
-        worker.close()
+        try:
+            asked[name] = {o.capability for o in worker.offers()}
+            check_steps(name, worker, [s for s in steps if s.needs in asked[name]])
+        finally:
+            worker.close()
     needed = dict.fromkeys(s.needs for s in steps)
     able = {n: tuple(w for w, offered in asked.items() if n in offered) for n in needed}
     return {n: workers or tuple(unasked) for n, workers in able.items()}

@@ -24,10 +24,10 @@ from ..workflow import (
     Verdict,
     WorkerSpec,
 )
-from ._actor import Post, Seated, close_all, posts_of, start_all
+from ._actor import Post, Seated, check_all, close_all, posts_of, start_all
 from ._bootstrap import connect, disconnect, import_ray
 from ._finding import Finding
-from ._health import Health, Pulse, secure_posts
+from ._health import Health, Pulse, needs_securing, secure_posts
 from ._placement import own_resources
 from ._runtime import Crew, ledger_path
 from ._settle import failed, lost
@@ -127,6 +127,9 @@ class RayRuntime:
                 raise
         return dict(self._crew.offers)
 
+    def check(self, steps: Sequence[Step]) -> None:
+        check_all(self._posts, self._crew.duties(steps), self._ready_timeout_s)
+
     def review(
         self, action: Action, step: Step, commitment: Commitment, worker: str | None = None
     ) -> Verdict:
@@ -166,7 +169,7 @@ class RayRuntime:
         return done
 
     def secure(self) -> dict[str, str]:
-        return secure_posts(self._seated, self._posts, self._revive)
+        return secure_posts(self._seated, self._posts, self._revive) if self._started else {}
 
     def halt(self) -> None:
         for waiting in self._waiting.values():
@@ -186,12 +189,20 @@ class RayRuntime:
 
     def close(self) -> None:
         if self._started:
+            self._make_safe_what_runs()
             close_all(self._processes())
             self._calls.clear()
             self._awaited.clear()
             if self._connected:
                 disconnect()
         self._started = self._connected = False
+
+    def _make_safe_what_runs(self) -> None:
+        """Whoever closes while a real instrument is at work does not leave it at that."""
+        at_work = (call.seated.worker for call in self._calls.values())
+        if any(needs_securing(worker) and not worker.twin for worker in at_work):
+            self.halt()
+            _log.warning("closed in mid-action; made safe: %s", self.secure())
 
     def process_ids(self) -> dict[str, int | None]:
         """Process number of every worker, the guardian's included; None where it is not running."""

@@ -180,7 +180,7 @@ def _call(make: Any, who: str, config: Mapping[str, Any], full: Mapping[str, Any
         raise WorkerError(
             who,
             f"config {dict(config)} ({error})",
-            _keywords(signature),
+            _keywords(make, signature),
             "correct the config of this entry in the campaign file",
         ) from error
     try:
@@ -192,17 +192,18 @@ def _call(make: Any, who: str, config: Mapping[str, Any], full: Mapping[str, Any
         raise WorkerError(
             who,
             hide(f"config {dict(config)} ({type(error).__name__}: {error})"),
-            _keywords(signature),
+            _keywords(make, signature),
             "correct the config, and check that the device or file it names is there",
         ) from None if full != config else error
 
 
-def _keywords(signature: inspect.Signature) -> str:
+def _keywords(make: Any, signature: inspect.Signature) -> str:
     """The accepted keywords in words: ``path (required), gain=1.0``."""
+    further = make.further_keys() if inspect.isclass(make) and issubclass(make, Worker) else ()
     texts: list[str] = []
     for p in signature.parameters.values():
         if p.kind is p.VAR_KEYWORD:
-            texts.append(f"further keywords ({p.name})")
+            texts += further or [f"further keywords ({p.name})"]
         elif p.kind is not p.VAR_POSITIONAL:
             texts.append(
                 f"{p.name} (required)" if p.default is p.empty else f"{p.name}={p.default!r}"

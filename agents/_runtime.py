@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Protocol, final
 
@@ -41,6 +41,16 @@ class Runtime(Protocol):
         ------
         WorkerError
             If one cannot be made, offers nothing, or does not become ready in time.
+        """
+        ...
+
+    def check(self, steps: Sequence[Step]) -> None:
+        """Put every step to each worker that may be given it. Asked once all are ready.
+
+        Raises
+        ------
+        ProbewiseError
+            The first refusal: the worker, the step, what it gives, what is allowed, the remedy.
         """
         ...
 
@@ -150,6 +160,14 @@ class Crew:
             able = self._able.setdefault(offer.capability, [])
             if worker not in able:
                 able.append(worker)
+
+    def duties(self, steps: Sequence[Step]) -> dict[str, tuple[Step, ...]]:
+        """The steps that each worker may be given; workers without any are left out."""
+        found = {
+            name: tuple(s for s in steps if any(o.capability == s.needs for o in offers))
+            for name, offers in self.offers.items()
+        }
+        return {name: duties for name, duties in found.items() if duties}
 
     def review(
         self, ask: Ask, action: Action, step: Step, commitment: Commitment, worker: str | None

@@ -167,8 +167,20 @@ class Seat:
         longer than was committed.
         """
         began = time.monotonic()
-        outcome = self._outcome(issued, step)
+        try:
+            outcome = self._outcome(issued, step)
+        except KeyboardInterrupt:
+            self._keep_what_came(issued, step, began)
+            raise
         return self._sealed(outcome, issued, step, began)
+
+    def _keep_what_came(self, issued: Issued, step: Step, began: float) -> None:
+        """Of an action that Ctrl-C ended, what its worker can tell goes into the ledger, where it
+        is found when the campaign is taken up again."""
+        account = self._account(issued.action.id)
+        if account is not None and account.fate is Fate.DONE and account.outcome is not None:
+            outcome = self._checked(account.outcome, issued, step)
+            self._note(self._sealed(outcome, issued, step, began))
 
     def _sealed(
         self, outcome: Outcome, issued: Issued, step: Step, began: float | None = None

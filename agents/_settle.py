@@ -12,8 +12,9 @@ that a campaign on the virtual clock repeats exactly; any other worker, the time
 The dose is what the outcome states, else the step's typical one; nothing where nothing was done,
 and all that was committed where the worker cannot say any more.
 
-Nothing is ever charged beyond the commitment; the rest is noted as ``overcharge_credits``. An
-outcome that states a duration beyond the commitment ends there, as a ``timeout``.
+What an outcome states is charged, also beyond the commitment: what was used was used. How much
+more it is stands in the notes ``overrun_credits``, ``overrun_dose_e_per_A2`` and ``overrun_hours``.
+An outcome that states a duration beyond the commitment ends there, as a ``timeout``.
 """
 
 from __future__ import annotations
@@ -22,7 +23,17 @@ from collections.abc import Mapping
 
 from pydantic import ValidationError
 
-from ..workflow import ArrayRef, Failure, Issued, Kind, Observation, Outcome, Step, Worker
+from ..workflow import (
+    ArrayRef,
+    Failure,
+    Issued,
+    Kind,
+    Observation,
+    Outcome,
+    Step,
+    Worker,
+    overrun_note,
+)
 
 _SLACK = 1e-9
 _NOTHING_DONE = frozenset({"refused", "missing", "not_done"})
@@ -57,14 +68,14 @@ def settle(
 
     Of a failure arrays are all that is left: what came before.
     """
-    cost, overcharge = _charge(issued, step, worker, outcome)
-    notes = dict(outcome.notes) | ({"overcharge_credits": overcharge} if overcharge else {})
+    cost, dose = _charge(issued, step, worker, outcome), _dose(issued, step, outcome)
+    over = _overrun(issued, cost, dose, outcome.duration_h)
     start_h = issued.hour
     common = {
         "action_id": issued.action.id,
         "worker": issued.worker,
         "cost_credits": cost,
-        "dose_e_per_A2": _dose(issued, step, outcome),
+        "dose_e_per_A2": dose,
         "queued_h": start_h,
         "start_h": start_h,
         "end_h": start_h + _duration(issued, step, worker, outcome, elapsed_h),
@@ -80,14 +91,14 @@ def settle(
                 "tables": {} if failed else dict(outcome.tables),
                 "quality": outcome.quality,
                 "failure": outcome.failure,
-                "notes": notes,
+                "notes": dict(outcome.notes) | over,
                 "commands": outcome.commands,
             }
         )
     except ValidationError as error:
         what = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())
         failure = Failure(kind="invalid", message=f"the outcome cannot be recorded ({what})")
-        return Observation.model_validate(common | {"failure": failure})
+        return Observation.model_validate(common | {"failure": failure, "notes": over})
 
 
 def failed(
@@ -112,22 +123,34 @@ def lost(issued: Issued, step: Step, worker: type[Worker], failure: Failure) -> 
     )
 
 
-def _charge(
-    issued: Issued, step: Step, worker: type[Worker], outcome: Outcome
-) -> tuple[float, float]:
-    n = len(issued.action.target.positions) or 1
+def _charge(issued: Issued, step: Step, worker: type[Worker], outcome: Outcome) -> float:
+    """The credits that the outcome states; else what stands at the top, within the commitment."""
+    failure, limit = outcome.failure, issued.commitment.credits
     if outcome.cost_credits is not None:
-        cost = float(outcome.cost_credits)
-    elif outcome.failure is None:
-        cost = step.cost_credits.typical(n)
-    elif outcome.failure.kind in _NOTHING_DONE or is_computation(worker):
-        cost = 0.0
-    elif outcome.failure.kind == "uncertain":
-        cost = issued.commitment.credits
-    else:
-        cost = step.cost_credits.typical(n)
-    limit = issued.commitment.credits
-    return min(cost, limit), cost - limit if cost > limit + _SLACK else 0.0
+        return float(outcome.cost_credits)
+    if failure is not None and failure.kind == "uncertain":
+        return limit
+    if failure is not None and (failure.kind in _NOTHING_DONE or is_computation(worker)):
+        return 0.0
+    return min(step.cost_credits.typical(*step.extent(issued.action)), limit)
+
+
+def _overrun(
+    issued: Issued, cost: float, dose: float, duration_h: float | None
+) -> dict[str, float]:
+    """Notes of what was used beyond the commitment."""
+    held = issued.commitment
+    used = {
+        "credits": (cost, held.credits),
+        "hours": (float(duration_h or 0.0), held.hours),
+        "dose_e_per_A2": (dose, held.dose_e_per_A2),
+    }
+    over = {unit: spent - limit for unit, (spent, limit) in used.items()}
+    return {
+        overrun_note(unit): more
+        for unit, more in over.items()
+        if more > _SLACK * max(1.0, used[unit][1])
+    }
 
 
 def _dose(issued: Issued, step: Step, outcome: Outcome) -> float:
@@ -136,13 +159,13 @@ def _dose(issued: Issued, step: Step, outcome: Outcome) -> float:
     """
     limit, failure = issued.commitment.dose_e_per_A2, outcome.failure
     if outcome.dose_e_per_A2 is not None:
-        return min(float(outcome.dose_e_per_A2), limit)
+        return float(outcome.dose_e_per_A2)
     if failure is not None and failure.kind in _NOTHING_DONE:
         return 0.0
     if failure is not None and failure.kind in {"uncertain", "crashed", "timeout"}:
         return limit
-    n = len(issued.action.target.positions) or 1
-    return min(step.dose_e_per_A2.typical(n), limit) if step.exposes else 0.0
+    typical = step.dose_e_per_A2.typical(*step.extent(issued.action))
+    return min(typical, limit) if step.exposes else 0.0
 
 
 def _duration(
@@ -155,6 +178,6 @@ def _duration(
     if outcome.failure.kind in _NOTHING_DONE:
         return 0.0
     if worker.replayable:
-        n = len(issued.action.target.positions) or 1
-        return min(step.latency_h.typical(n), issued.commitment.hours)
+        typical = step.latency_h.typical(*step.extent(issued.action))
+        return min(typical, issued.commitment.hours)
     return elapsed_h

@@ -36,6 +36,7 @@ from ..workflow import (
     Verdict,
     Worker,
     WorkerError,
+    no_parameters,
 )
 from ._guardian import Guardian, LimitsGuardian
 
@@ -67,6 +68,9 @@ class EchoInstrument(Worker):
 
     def offers(self) -> tuple[Offer, ...]:
         return tuple(Offer(capability=c, about="test double") for c in self._capabilities)
+
+    def check(self, step: Step) -> None:
+        no_parameters(step)
 
     def perform(self, job: Job) -> Outcome:
         time.sleep(float(job.action.parameters.get("sleep_s", 0.0)))
@@ -120,6 +124,9 @@ class RealEcho(Worker):
     def offers(self) -> tuple[Offer, ...]:
         return self._echo.offers()
 
+    def check(self, step: Step) -> None:
+        self._echo.check(step)
+
     def perform(self, job: Job) -> Outcome:
         return self._echo.perform(job)
 
@@ -145,6 +152,9 @@ class NotebookEcho(Worker):
 
     def offers(self) -> tuple[Offer, ...]:
         return self._echo.offers()
+
+    def check(self, step: Step) -> None:
+        self._echo.check(step)
 
     def perform(self, job: Job) -> Outcome:
         dies, page = job.action.parameters.get("dies"), self._notebook / job.action.id

@@ -11,6 +11,7 @@ from ._image_analysis import ImageAnalysis
 from ._image_noise import image_noise
 from ._iv_analysis import IvAnalysis
 from ._loop_parameters import LoopParameters, Switching, loop_parameters
+from ._loss_share import loss_share, reading_of
 from ._particles import Particles, find_particles
 from ._pfm_analysis import PfmAnalysis
 from ._pfm_features import describe, probe_lattice
@@ -31,6 +32,7 @@ from ._stream_quality import Limits
 from ._stream_watch import StreamWatch
 from ._sweep import Sweep, fit_sweep
 from ._watch import Watch, Watched
+from ._worth import DwellWatch, Weighed, judge_dwell, weigh
 
 __all__ = [
     "AtomImage",
@@ -43,6 +45,7 @@ __all__ = [
     "Drift",
     "DriftTracker",
     "Dwell",
+    "DwellWatch",
     "Edge",
     "EdgeSignal",
     "Encoded",
@@ -70,6 +73,7 @@ __all__ = [
     "Switching",
     "Watch",
     "Watched",
+    "Weighed",
     "best_place_to_go_on",
     "composition",
     "describe",
@@ -91,13 +95,17 @@ __all__ = [
     "fit_sweep",
     "image_noise",
     "judge",
+    "judge_dwell",
     "knowledge_gradient",
     "loop_parameters",
     "lorentz",
+    "loss_share",
     "probe_lattice",
     "read_batch",
+    "reading_of",
     "register",
     "reject_spikes",
     "simulate_atoms",
+    "weigh",
     "zero_loss",
 ]

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -72,7 +73,8 @@ def inputs(job: Job, who: str) -> dict[str, tuple[Array, ...]]:
 
 
 def read_curves(arrays: Sequence[Array]) -> Curves:
-    """All curves of arrays with the same last axis; of a position measured again, the last.
+    """All curves of arrays with the same last axis; of a position measured again, the last, and of
+    counts the sum.
 
     An array of shape (m,) is one curve, (n, m) has one for each of n position numbers (row * n_cols
     + column; ``n_cols`` from the metadata, by default n), (rows, columns, m) one for each pixel.
@@ -94,13 +96,46 @@ def read_curves(arrays: Sequence[Array]) -> Curves:
                 "record curves with the same channels, one axis for each dimension",
             )
         flat = data.reshape(-1, data.shape[-1])
-        rows.update(zip(_positions(array, len(flat)), flat, strict=True))
+        for position, row in zip(positions_of(array, len(flat)), flat, strict=True):
+            before = rows.get(position) if array.unit == last.unit == "count" else None
+            rows[position] = row if before is None else before + row
     if not np.isfinite(x).all() or not rows:
         raise BadData("no curves, or an axis that is not finite", "record the curves again")
     return Curves(np.stack(list(rows.values())), x, last.axes[-1].unit, tuple(rows), last.unit)
 
 
-def _positions(array: Array, n: int) -> list[tuple[int, int]]:
+def good_ones(arrays: Sequence[Array], weights: Sequence[Array]) -> list[Array]:
+    """Arrays of curves without those whose weight is 0; arrays of which nothing is left are not
+    among them.
+
+    With as many weights as curves, each belongs to the array in its place; otherwise the last
+    weight of a position holds for all of its curves.
+    """
+    each = [_weights(w) for w in weights]
+    if len(each) != len(arrays):
+        each = [{n: v for known in each for n, v in known.items()}] * len(arrays)
+    kept = [
+        _without(a, {n for n, v in known.items() if v == 0.0})
+        for a, known in zip(arrays, each, strict=True)
+    ]
+    return [a for a in kept if len(a.data)]
+
+
+def _weights(array: Array) -> dict[int, float]:
+    return {int(n): float(v) for n, v in zip(array.axes[0].values, array.data, strict=True)}
+
+
+def _without(array: Array, bad: set[int]) -> Array:
+    if len(array.axes) != 2 or not bad:
+        return array
+    numbers, *others = array.axes
+    good = ~np.isin(np.rint(numbers.values), list(bad))
+    axes = (replace(numbers, values=numbers.values[good]), *others)
+    return replace(array, data=array.data[good], axes=axes)
+
+
+def positions_of(array: Array, n: int) -> list[tuple[int, int]]:
+    """Row and column of each of an array's n curves, as :func:`read_curves` reads them."""
     if len(array.axes) == 3:
         columns = len(array.axes[1].values)
         numbers = np.arange(n)
@@ -179,11 +214,15 @@ def combine_all(estimates: Sequence[Estimate]) -> Estimate | None:
     return combined([e.value for e in estimates], [e.std for e in estimates])
 
 
-def table(positions: Sequence[tuple[int, int]], columns: Mapping[str, Sequence[float]]) -> Table:
-    """A table with numbers of six significant digits."""
+def table(
+    positions: Iterable[Sequence[int]],
+    columns: Mapping[str, Sequence[float] | Floats],
+    digits: int = 6,
+) -> Table:
+    """A table with numbers of so many significant digits."""
     return Table(
-        positions=tuple(positions),
-        columns={k: tuple(float(f"{v:.6g}") for v in column) for k, column in columns.items()},
+        positions=tuple((int(row), int(column)) for row, column in positions),
+        columns={k: tuple(float(f"{v:.{digits}g}") for v in c) for k, c in columns.items()},
     )
 
 
@@ -230,9 +269,22 @@ def outcome(
         if estimate is None or not np.isfinite([estimate.value, estimate.std]).all():
             raise BadData(f"{name} is not determined by these data", "measure longer or elsewhere")
         found[name] = estimate
+    return done(job, values=found, arrays=arrays, tables=tables, quality=quality, notes=notes)
+
+
+def done(
+    job: Job,
+    *,
+    values: Mapping[str, Estimate] | None = None,
+    arrays: Mapping[str, Array] | None = None,
+    tables: Mapping[str, Table] | None = None,
+    quality: Quality | None = None,
+    notes: Mapping[str, float | str] | None = None,
+) -> Outcome:
+    """An outcome at the price of the step."""
     credits, hours = job.draw_price()
     return Outcome(
-        values=found,
+        values=values or {},
         arrays=arrays or {},
         tables=tables or {},
         cost_credits=credits,
@@ -242,10 +294,12 @@ def outcome(
     )
 
 
-def failed(job: Job, message: str, remedy: str) -> Outcome:
-    """A failure of kind ``bad_data``."""
+def failed(
+    job: Job, message: str, remedy: str, kind: Literal["missing", "bad_data"] = "bad_data"
+) -> Outcome:
+    """A failure at the price of the step."""
     credits, hours = job.draw_price()
-    failure = Failure(kind="bad_data", message=message, remedy=remedy)
+    failure = Failure(kind=kind, message=message, remedy=remedy)
     return Outcome(cost_credits=credits, duration_h=hours, failure=failure)
 
 

@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, Literal, final
+from typing import ClassVar, final
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ..workflow import (
     Array,
     Estimate,
-    Failure,
     Job,
     Kind,
     Offer,
     Outcome,
-    Table,
     Worker,
     WorkerError,
 )
+from ._analyst import done, failed, table
 from ._iv_spectra import HighField, high_field
 from ._patches import PATCH, contrast, patch_features
 
@@ -65,32 +63,34 @@ class IvAnalysis(Worker):
 
     def _describe(self, job: Job, images: tuple[Array, ...]) -> Outcome:
         if not images:
-            return _failed(job, "missing", "no low_field_image", "take an overview scan first")
+            return failed(job, "no low_field_image", "take an overview scan first", "missing")
         image = images[-1].data
         if image.ndim != 2 or min(image.shape) < PATCH or not np.isfinite(image).any():
-            return _failed(
+            return failed(
                 job,
-                "bad_data",
                 f"an image of shape {image.shape} with {np.isfinite(image).sum()} finite pixels",
                 f"record an image of at least {PATCH} x {PATCH} pixels",
             )
         features = patch_features(image)
         known = np.argwhere(np.isfinite(image))
         rows = known @ [image.shape[1], 1]
-        table = _table(known, {f"f{k}": column[rows] for k, column in enumerate(features.T)})
-        return _priced(job, {"image_contrast": contrast(image)}, {"features": table})
+        features_table = table(
+            known, {f"f{k}": column[rows] for k, column in enumerate(features.T)}, digits=5
+        )
+        return done(
+            job, values={"image_contrast": contrast(image)}, tables={"features": features_table}
+        )
 
     def _reduce(self, job: Job, batches: tuple[Array, ...]) -> Outcome:
         if not batches:
-            return _failed(job, "missing", "no iv_spectra", "measure spectra first")
+            return failed(job, "no iv_spectra", "measure spectra first", "missing")
         latest = {
             p: s for batch in batches for p, s in zip(_positions(batch), batch.data, strict=True)
         }
         result = high_field(np.stack(list(latest.values())))
         if not result.good.any():
-            return _failed(
+            return failed(
                 job,
-                "bad_data",
                 f"none of {len(latest)} spectra is whole and free of spikes",
                 "measure at other positions",
             )
@@ -99,8 +99,8 @@ class IvAnalysis(Worker):
             "log_current_std": result.std,
             "good": result.good.astype(np.float64),
         }
-        table = _table(np.array(list(latest)), columns)
-        return _priced(job, {"log_current": _mean(result)}, {"spectra": table})
+        spectra = table(list(latest), columns, digits=5)
+        return done(job, values={"log_current": _mean(result)}, tables={"spectra": spectra})
 
 
 def _positions(batch: Array) -> list[tuple[int, int]]:
@@ -118,22 +118,3 @@ def _mean(result: HighField) -> Estimate:
     return Estimate(
         value=float(values.mean()), std=float(values.std(ddof=1) / np.sqrt(values.size))
     )
-
-
-def _table(positions: NDArray[np.int64], columns: dict[str, NDArray[np.float64]]) -> Table:
-    """A table with numbers of five significant digits."""
-    return Table(
-        positions=tuple((int(r), int(c)) for r, c in positions),
-        columns={k: tuple(float(f"{v:.5g}") for v in column) for k, column in columns.items()},
-    )
-
-
-def _priced(job: Job, values: dict[str, Estimate], tables: dict[str, Table]) -> Outcome:
-    credits, hours = job.draw_price()
-    return Outcome(values=values, tables=tables, cost_credits=credits, duration_h=hours)
-
-
-def _failed(job: Job, kind: Literal["missing", "bad_data"], message: str, remedy: str) -> Outcome:
-    credits, hours = job.draw_price()
-    failure = Failure(kind=kind, message=message, remedy=remedy)
-    return Outcome(cost_credits=credits, duration_h=hours, failure=failure)

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from typing import ClassVar, final
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ..workflow import (
     Array,
@@ -17,11 +15,10 @@ from ..workflow import (
     Offer,
     Outcome,
     Quality,
-    Table,
     Worker,
     WorkerError,
 )
-from ._analyst import failed
+from ._analyst import done, failed, table
 from ._pfm_features import describe, probe_lattice
 from ._pfm_image import fault, find_domains
 from ._pfm_pad import fit_pad
@@ -79,13 +76,13 @@ def _segment(job: Job) -> Outcome:
         return failed(job, f"domain_image: {complaint}", "tune, then scan the pad again")
     domains = find_domains(image)
     positions = probe_lattice(image.shape)
-    return _done(
+    return done(
         job,
         values={
             "domain_contrast": Estimate(value=domains.contrast_pm, std=domains.contrast_std_pm),
             "wall_density": Estimate(value=domains.wall_density, std=domains.wall_density_std),
         },
-        tables={"features": _table(positions.tolist(), describe(domains, positions))},
+        tables={"features": table(positions.tolist(), describe(domains, positions), digits=5)},
         notes={"noise_pm": domains.noise_pm, "offset_pm": domains.offset_pm},
     )
 
@@ -104,8 +101,9 @@ def _check(job: Job) -> Outcome:
         metadata={k: v for k, v in source.metadata.items() if k == "n_cols"},
     )
     score = float(result.scores.mean())
-    quality = Quality(verdict=result.verdict, score=score, reason=result.reason)
-    return _done(job, arrays={"loop_mask": mask}, quality=quality)
+    bad = tuple(p for p, fault in zip(newest.positions, result.faults, strict=True) if fault)
+    quality = Quality(verdict=result.verdict, score=score, reason=result.reason, again=bad)
+    return done(job, arrays={"loop_mask": mask}, quality=quality)
 
 
 def _fit(job: Job) -> Outcome:
@@ -131,13 +129,13 @@ def _fit(job: Job) -> Outcome:
         notes["imprint_V"] = float(np.mean(opened))
     if complaints:
         notes["left_out"] = "; ".join(complaints)
-    return _done(
+    return done(
         job,
         values={
             "loop_polarization": pad.polarization(scatter["loop_polarization"]),
             "coercive_bias": pad.coercive_bias(scatter["coercive_bias"]),
         },
-        tables={"loops": _table(pad.positions, pad.columns())},
+        tables={"loops": table(pad.positions, pad.columns(), digits=5)},
         notes=notes,
     )
 
@@ -152,32 +150,3 @@ def _needed(job: Job, name: str) -> tuple[Array, ...]:
             f"let the step consume {name!r} and do first the step that records it",
         )
     return arrays
-
-
-def _table(positions: Sequence[Sequence[int]], columns: Mapping[str, NDArray[np.float64]]) -> Table:
-    """A table with numbers of five significant digits."""
-    return Table(
-        positions=tuple((int(row), int(column)) for row, column in positions),
-        columns={k: tuple(float(f"{v:.5g}") for v in values) for k, values in columns.items()},
-    )
-
-
-def _done(
-    job: Job,
-    *,
-    values: Mapping[str, Estimate] | None = None,
-    arrays: Mapping[str, Array] | None = None,
-    tables: Mapping[str, Table] | None = None,
-    quality: Quality | None = None,
-    notes: Mapping[str, float | str] | None = None,
-) -> Outcome:
-    credits, hours = job.draw_price()
-    return Outcome(
-        values=values or {},
-        arrays=arrays or {},
-        tables=tables or {},
-        cost_credits=credits,
-        duration_h=hours,
-        quality=quality,
-        notes=notes or {},
-    )

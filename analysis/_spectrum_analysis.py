@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from typing import ClassVar, TypeVar, final
 
 import numpy as np
@@ -26,6 +25,7 @@ from ._analyst import (
     Curves,
     combine_all,
     failed,
+    good_ones,
     in_eV,
     inputs,
     outcome,
@@ -37,6 +37,7 @@ from ._edge_list import parse_edges
 from ._eels_edges import composition, edge_signal
 from ._loop_parameters import loop_parameters
 from ._loop_table import SWITCHING, loop_columns, loop_values
+from ._loss_share import loss_share
 from ._plasmon import PlasmonFit, fit_plasmon
 from ._spikes import reject_spikes
 from ._sweep import Sweep, fit_sweep
@@ -48,6 +49,7 @@ _REMEMBERED = 512
 _ABOUT = {
     "reject_spikes": "spikes and gaps replaced in spectra or loops; their share",
     "fit_plasmon": "energy, width, area of the strongest plasmon peak above the zero-loss tail",
+    "integrate_loss": "share of the electrons that lost between 0.8 and 3.6 eV, without a fit",
     "fit_edges": "signals of core-loss edges above the background; atomic fractions",
     "loop_parameters": "areas, coercive fields, imprint, nucleation biases of switching loops",
     "fit_sweep": "linear, quadratic, cubic response of V_AC sweeps",
@@ -59,7 +61,8 @@ class SpectrumAnalysis(Worker):
     """Reduces curves at probe positions to quantities with errors: means over all positions.
 
     A step names what it wants of a capability's quantities; tables hold them position by
-    position. Arrays are (n, m), one row for each position number, or (rows, columns, m).
+    position. Arrays are (n, m), one row for each position number, or (rows, columns, m). Spectra in
+    counts that were taken at a position one after another are added up.
 
     Parameters
     ----------
@@ -122,6 +125,7 @@ class SpectrumAnalysis(Worker):
         does: dict[str, Callable[[Job], Outcome]] = {
             "reject_spikes": self._reject,
             "fit_plasmon": self._plasmon,
+            "integrate_loss": self._integrate,
             "fit_edges": self._fit_edges,
             "loop_parameters": self._loops,
             "fit_sweep": self._sweep,
@@ -182,6 +186,14 @@ class SpectrumAnalysis(Worker):
         misfit = float(np.median([f.misfit for f in fits.values()]))
         units = {"plasmon_energy": "eV", "plasmon_width": "eV"}
         return _given(job, list(rows), found, faults, {"misfit": misfit}, units=units)
+
+    def _integrate(self, job: Job) -> Outcome:
+        curves = _curves(job)
+        energy = in_eV(curves)
+        found, faults = _each(curves, lambda row: loss_share(energy, row))
+        if not found:
+            raise BadData(faults, "record losses from zero to 3.6 eV")
+        return _given(job, list(found), {"loss_share": list(found.values())}, faults, {})
 
     def _fit_once(self, energy: NDArray[np.float64], row: NDArray[np.float64]) -> PlasmonFit:
         """The fit of a spectrum; a step over all spectra so far meets most of them again."""
@@ -263,27 +275,12 @@ def _curves(job: Job) -> Curves:
     given = inputs(job, _WHO)
     weights = [a for arrays in given.values() for a in arrays if a.quantity == WEIGHT]
     arrays = [a for a in next(iter(given.values())) if a.quantity != WEIGHT]
-    last = {
-        int(n): float(v) for w in weights for n, v in zip(w.axes[0].values, w.data, strict=True)
-    }
-    bad = {n for n, v in last.items() if v == 0.0}
     if not arrays:
         raise BadData("weights alone", "let the step consume the curves first")
-    if not bad:
-        return read_curves(arrays)
-    good = [kept for a in arrays if len((kept := _without(a, bad)).data)]
+    good = good_ones(arrays, weights)
     if not good:
         raise BadData("weights of 0 for all curves", "see what the watch says, and take them again")
     return read_curves(good)
-
-
-def _without(array: Array, bad: set[int]) -> Array:
-    if len(array.axes) != 2:
-        return array
-    numbers, *others = array.axes
-    good = ~np.isin(np.rint(numbers.values), list(bad))
-    axes = (replace(numbers, values=numbers.values[good]), *others)
-    return replace(array, data=array.data[good], axes=axes)
 
 
 def _each(

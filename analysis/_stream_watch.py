@@ -9,6 +9,7 @@ import numpy as np
 from ..workflow import Array, Axis, Estimate, Job, Kind, Offer, Outcome, Worker, WorkerError
 from ._analyst import WEIGHT, BadData, failed, inputs, outcome, unknown
 from ._stream_quality import Limits
+from ._stream_worth import exposure_of, weighed, with_places
 from ._watch import Watch, Watched
 
 _WHO = "worker 'stream-watch'"
@@ -21,7 +22,9 @@ class StreamWatch(Worker):
     The step consumes spectra (n, channels) or (rows, columns, channels), several arrays in the
     order in which they came; all but the last are what is usual. Images among the inputs (two
     axes that are both spatial) are frames of the same place for the drift, whose time is their
-    metadata's ``time_s``, or else their number. Every array is gone through again each time, so
+    metadata's ``time_s``, or else their number. Where the action says what the measurement is worth
+    (its stake), a bad spectrum is taken again only if that is worth its price, and a promising but
+    noisy one is measured longer. Every array is gone through again each time, so
     the answer depends on the inputs alone.
 
     Parameters
@@ -79,8 +82,8 @@ class StreamWatch(Worker):
         try:
             for number, frame in enumerate(frames):
                 watch.frame(frame.data, float(frame.metadata.get("time_s", number)))
-            state = [watch.update(_spectra(a)) for a in streams][-1]
-            return _judged(job, state, streams[-1])
+            states = [watch.update(_spectra(a), exposure_s=exposure_of(a)) for a in streams]
+            return _judged(job, states, streams)
         except BadData as error:
             return failed(job, error.message, error.remedy)
         except ValueError as error:
@@ -96,7 +99,11 @@ def _spectra(array: Array) -> np.ndarray:
     return data.reshape(-1, data.shape[-1]) if data.ndim else data
 
 
-def _judged(job: Job, state: Watched, newest: Array) -> Outcome:
+def _judged(job: Job, states: list[Watched], streams: list[Array]) -> Outcome:
+    state, newest = states[-1], streams[-1]
+    quality = with_places(state.quality, newest, state.faults)
+    if job.action.stake is not None:
+        quality = weighed(job.action.stake, states, streams)
     values: dict[str, Estimate | None] = dict(state.values())
     notes: dict[str, float | str] = {"changed": float(state.changed)}
     if state.drift is not None:
@@ -114,4 +121,4 @@ def _judged(job: Job, state: Watched, newest: Array) -> Outcome:
         metadata={k: v for k, v in newest.metadata.items() if k == "n_cols"},
     )
     arrays = {port.name: mask for port in job.step.records[:1]}
-    return outcome(job, _WHO, values, arrays=arrays, quality=state.quality, notes=notes)
+    return outcome(job, _WHO, values, arrays=arrays, quality=quality, notes=notes)

@@ -118,7 +118,7 @@ class Watch:
         self._limits = limits or Limits()
         self._noise, self._noise_known = noise or Noise(), noise is not None
         self._guesses: list[Noise] = []
-        self._usual_total: float | None = None
+        self._usual_rate: float | None = None
         self._progress = Progress(total) if total else None
         self._drift = DriftTracker()
         self._last_drift: Drift | None = None
@@ -143,9 +143,10 @@ class Watch:
         spectra: Floats,
         positions: Floats | None = None,
         elapsed_s: float | None = None,
+        exposure_s: float = 1.0,
     ) -> Watched:
         """Take in spectra (n, channels) as they came, at positions (n, 2), ``elapsed_s`` after the
-        begin.
+        begin. The counts that are usual go with the exposure.
 
         Raises
         ------
@@ -158,12 +159,13 @@ class Watch:
         if len(places) != len(data):
             raise ValueError(f"{len(places)} positions for {len(data)} spectra")
         self._learn_noise(data)
-        screened = screen(data, self._noise, self._usual_total, self._limits)
+        usual = None if self._usual_rate is None else self._usual_rate * exposure_s
+        screened = screen(data, self._noise, usual, self._limits)
         good = np.array([not fault for fault in screened.faults], dtype=bool)
         novelty = self._novelty(screened.clean, good)
         novel = novelty > _NOVEL
         alarm = self._cusum.update(novelty[good]) if self._scale.ready else None
-        self._learn(screened, good)
+        self._learn(screened, good, exposure_s)
         self.seen += len(data)
         remaining = (
             self._progress.update(len(data), elapsed_s)
@@ -196,7 +198,8 @@ class Watch:
         if self._channels not in (None, data.shape[-1]) or data.shape[-1] < _LEAST_CHANNELS:
             return None
         spectra = data.reshape(-1, data.shape[-1])
-        self.last = self.update(spectra, elapsed_s=self._elapsed_s)
+        exposure_s = chunk.signals.get("exposure_s") or 1.0
+        self.last = self.update(spectra, elapsed_s=self._elapsed_s, exposure_s=exposure_s)
         quality = self.last.quality
         return quality.reason if quality.verdict == "stop" else None
 
@@ -232,13 +235,13 @@ class Watch:
         self._scale.learn(statistics[found <= _NOVEL])
         return scores
 
-    def _learn(self, screened: Screened, good: Bools) -> None:
+    def _learn(self, screened: Screened, good: Bools, exposure_s: float) -> None:
         if good.any():
             usable = screened.clean[good]
             self.decomposition.update(usable)
-            total = float(np.median(usable.sum(axis=1)))
-            before = total if self._usual_total is None else self._usual_total
-            self._usual_total = 0.9 * before + 0.1 * total
+            rate = float(np.median(usable.sum(axis=1))) / exposure_s
+            before = rate if self._usual_rate is None else self._usual_rate
+            self._usual_rate = 0.9 * before + 0.1 * rate
 
 
 def _quality(screened: Screened, good: Bools, novel: Bools, changed: bool) -> Quality:

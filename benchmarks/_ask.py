@@ -45,8 +45,8 @@ class PlannerPlayer:
 
     def learn(self, query: Query, values: Mapping[str, float]) -> None:
         for name in query.steps:
-            quantity = self.problem.by_step[name].quantity
-            self._planner.learn(name, query.design, {quantity: values[quantity]})
+            mine = {n.quantity: values[n.quantity] for n in self.problem.steps[name]}
+            self._planner.learn(name, query.design, mine)
 
     def ask(self, free_credits: float) -> Query | None:
         actions = self._planner.suggest(1)
@@ -55,7 +55,7 @@ class PlannerPlayer:
             self.stopped = last.reason if last is not None else "no reason given"
             return None
         self._action = action = actions[0]
-        parents = self.problem.by_step[action.step].parents
+        parents = self.problem.steps[action.step][0].parents
         given = {p: float(action.parameters[p]) for p in parents if p in action.parameters}
         return Query((action.step,), self.problem.snapped(action.target.design), given)
 

@@ -46,7 +46,7 @@ class FullEvaluations:
         if design is None:
             self.stopped = "every design of the pool has been evaluated"
             return None
-        return Query(tuple(n.step for n in self.problem.chain()), design)
+        return Query(self.problem.chain(), design)
 
     def next_design(self) -> Design | None:
         raise NotImplementedError
@@ -120,10 +120,10 @@ class Screen:
         self.belief = NetworkBelief(problem, seed)
         self.screened: list[Design] = []
         self.verified: list[Design] = []
-        self.last = problem.chain()[-1]
-        sources = problem.sources.get(self.last.quantity, ())
+        *before, self.last = problem.chain()
+        sources = problem.sources.get(problem.goal.quantity, ())
         self.source = sources[0] if sources else None
-        self.cheap = problem.chain(self.source) if self.source else problem.chain()[:-1]
+        self.cheap = problem.chain(self.source) if self.source else tuple(before)
         self._points = self._order()
 
     def learn(self, query: Query, values: Mapping[str, float]) -> None:
@@ -132,15 +132,15 @@ class Screen:
     def tell(self, query: Query, values: Mapping[str, float]) -> None:
         self.spent += self.problem.charge(query)
         self.learn(query, values)
-        done = self.verified if query.steps[-1] == self.last.step else self.screened
+        done = self.verified if query.steps[-1] == self.last else self.screened
         done.append(query.design)
 
     def ask(self, free_credits: float) -> Query | None:
-        cost = sum(n.told_cost for n in self.cheap)
+        cost = self.problem.told_cost(self.cheap)
         budget = self.spent + free_credits
-        room = free_credits - cost >= self.last.told_cost
+        room = free_credits - cost >= self.problem.told_cost([self.last])
         if self.spent + cost <= self.share * budget and room and self._points:
-            return Query(tuple(n.step for n in self.cheap), self._points.pop())
+            return Query(self.cheap, self._points.pop())
         query = self._most_promising()
         if query is None:
             self.stopped = "every screened design has been verified"
@@ -150,11 +150,11 @@ class Screen:
         return self.belief.recommend()
 
     def _most_promising(self) -> Query | None:
-        steps = (self.last.step,)
+        steps = (self.last,)
         if self.source is not None:
             left = [d for d in self.screened if d not in self.verified]
             return Query(steps, max(left, key=self._cheap_value)) if left else None
-        given = {n.quantity for n in self.cheap}
+        given = {n.quantity for step in self.cheap for n in self.problem.steps[step]}
         options = [
             (varied, self.belief.known(design))
             for design in self.screened
@@ -166,7 +166,8 @@ class Screen:
         points = np.array([list(d.values()) for d, _ in options])
         known = {q: np.array([k[q] for _, k in options]) for q in given}
         design, values = options[int(self.belief.goal_mean(points, known).argmax())]
-        return Query(steps, design, {p: values[p] for p in self.last.parents})
+        parents = self.problem.steps[self.last][0].parents
+        return Query(steps, design, {p: values[p] for p in parents})
 
     def _cheap_value(self, design: Design) -> float:
         assert self.source is not None, "only where the goal has a cheaper source"
@@ -174,8 +175,9 @@ class Screen:
 
     def _variants(self, design: Design) -> list[Design]:
         """The design with other values of the variables that only the last step depends on."""
-        used = {c for n in self.cheap for c in n.controls}
-        own = [c for c in self.last.controls if c not in used]
+        steps = self.problem.steps
+        used = {c for step in self.cheap for n in steps[step] for c in n.controls}
+        own = [c for c in steps[self.last][0].controls if c not in used]
         if not own or self.problem.pool is not None:
             return [design]
         space = self.problem.space
@@ -184,7 +186,7 @@ class Screen:
 
     def _order(self) -> list[Design]:
         """Designs to screen, the first one last."""
-        cost = sum(n.told_cost for n in self.cheap)
+        cost = self.problem.told_cost(self.cheap)
         most = int(self.share * self.problem.budget / cost) + 1 if cost > 0 else 0
         if self.problem.pool is not None:
             rng = np.random.default_rng([self.seed, 43])

@@ -27,8 +27,8 @@ def main(suite: Suite, argv: Sequence[str] | None = None) -> int:
     tasks = [
         Task(problem, policy, seed, args.budget)
         for seed in args.seeds
-        for problem in _chosen(args.problems, suite.problems)
-        for policy in _chosen(args.policies, suite.policies)
+        for problem in chosen(args.problems, suite.problems)
+        for policy in chosen(args.policies, suite.policies)
     ]
     died = 0
     for task, run in run_all(suite, tasks, args.out, workers=args.workers):
@@ -77,7 +77,7 @@ def line(task: Task, run: Run) -> str:
     )
 
 
-def _chosen(names: Sequence[str], known: Iterable[str]) -> list[str]:
+def chosen(names: Sequence[str], known: Iterable[str]) -> list[str]:
     """Names in the order given; a name that ends in * stands for all that begin so."""
     found: list[str] = []
     everything = list(known)

@@ -35,24 +35,23 @@ class NetworkBelief:
     def __init__(self, problem: Problem, seed: int) -> None:
         self.problem = problem
         self.designs: list[Design] = []
-        self._data = {n.step: Measured() for n in problem.steps}
+        self._data = {n.quantity: Measured() for n in problem.measured}
         self._known: list[dict[str, float]] = []
         self._fits: dict[str, NodeGP] = {}
         self._rng = np.random.default_rng([seed, 31])
         normal = np.random.default_rng([seed, 37])
-        half = {n.step: normal.standard_normal(WORLDS // 2) for n in problem.steps}
+        half = {n.quantity: normal.standard_normal(WORLDS // 2) for n in problem.measured}
         self._worlds = {k: np.concatenate([z, -z]) for k, z in half.items()}
 
     def add(self, query: Query, values: Mapping[str, float]) -> None:
         """Take in what a query brought; outputs of parents are looked up at the same design."""
         known = self.known(query.design) | dict(query.parents)
-        for step in query.steps:
-            node = self.problem.by_step[step]
+        for node in (n for step in query.steps for n in self.problem.steps[step]):
             known[node.quantity] = values[node.quantity]
             row = [query.design[c] for c in node.controls] + [known[p] for p in node.parents]
-            self._data[step].inputs.append(row)
-            self._data[step].outputs.append(values[node.quantity])
-            self._fits.pop(step, None)
+            self._data[node.quantity].inputs.append(row)
+            self._data[node.quantity].outputs.append(values[node.quantity])
+            self._fits.pop(node.quantity, None)
         if query.parents:
             return
         if query.design in self.designs:
@@ -67,11 +66,11 @@ class NetworkBelief:
 
     def fit(self, node: Node) -> NodeGP:
         """The node's process, fitted again only where there are new data."""
-        if node.step not in self._fits:
-            data = self._data[node.step]
+        if node.quantity not in self._fits:
+            data = self._data[node.quantity]
             x, y = np.array(data.inputs, dtype=np.float64), np.array(data.outputs)
-            self._fits[node.step] = fit_node(x, y, node.noise)
-        return self._fits[node.step]
+            self._fits[node.quantity] = fit_node(x, y, node.noise)
+        return self._fits[node.quantity]
 
     def goal_mean(self, points: Array, known: Mapping[str, Array] | None = None) -> Array:
         """Posterior mean (n,) of the goal at points (n, dim), by worlds pushed through the nodes.
@@ -83,7 +82,7 @@ class NetworkBelief:
         values: dict[str, Array] = {
             q: np.broadcast_to(v[:, None], (n, WORLDS)) for q, v in (known or {}).items()
         }
-        wanted = {node.step for node in self.problem.chain()}
+        wanted = self.problem.chain()
         for node in self.problem.nodes:
             if node.quantity in values or (node.formula is None and node.step not in wanted):
                 continue
@@ -94,10 +93,11 @@ class NetworkBelief:
                 values[node.quantity] = node.function(flat).reshape(n, WORLDS)
             elif node.parents:
                 mean, std = (a.reshape(n, WORLDS) for a in self.fit(node).predict(flat))
-                values[node.quantity] = mean + std * self._worlds[node.step]
+                values[node.quantity] = mean + std * self._worlds[node.quantity]
             else:
                 mean, std = self.fit(node).predict(flat[::WORLDS])
-                values[node.quantity] = mean[:, None] + std[:, None] * self._worlds[node.step]
+                worlds = self._worlds[node.quantity]
+                values[node.quantity] = mean[:, None] + std[:, None] * worlds
         return values[self.problem.goal.quantity].mean(axis=1)
 
     def recommend(self) -> Design:

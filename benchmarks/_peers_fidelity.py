@@ -43,7 +43,7 @@ class FidelityPlayer:
     def learn(self, query: Query, values: Mapping[str, float]) -> None:
         unit = self.problem.space.encode([query.design])[0]
         for step in query.steps:
-            node = self.problem.by_step[step]
+            (node,) = self.problem.steps[step]
             self._x.append([*unit, float(self.nodes.index(node))])
             self._y.append(values[node.quantity])
         self._model = None

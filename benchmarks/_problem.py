@@ -6,7 +6,7 @@ from it and never sees the functions; the runner evaluates them.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -21,7 +21,7 @@ Function = Callable[[Array], Array]
 
 @dataclass(frozen=True)
 class Node:
-    """One step and the quantity it gives.
+    """One quantity and the step that gives it; nodes of the same step are measured together.
 
     Attributes
     ----------
@@ -32,10 +32,12 @@ class Node:
     parents
         Quantities that follow as its further columns.
     cost
-        Credits that one evaluation is charged.
+        Credits that one evaluation is charged; the least of them where they depend on the design.
+    cost_at
+        Credits (n,) at controls (n, len(controls)), where they depend on the design.
     expected_cost
-        Median that a policy is told, with the standard deviation of its logarithm; None where it
-        is told ``cost`` itself, which is then exact.
+        What a policy is told that an evaluation costs; None where it is told ``cost`` itself,
+        which is then exact.
     function
         Maps inputs (n, len(controls) + len(parents)) to outputs (n,).
     noise
@@ -53,12 +55,19 @@ class Node:
     function: Function
     noise: float = 0.0
     formula: str | None = None
-    expected_cost: tuple[float, float] | None = None
+    cost_at: Function | None = None
+    expected_cost: Amount | None = None
 
     @property
     def told_cost(self) -> float:
         """What a policy believes that one evaluation costs before it has paid for any."""
-        return self.cost if self.expected_cost is None else self.expected_cost[0]
+        return self.cost if self.expected_cost is None else self.expected_cost.median
+
+    def price(self, design: Design) -> float:
+        """Credits that one evaluation at a design is charged."""
+        if self.cost_at is None:
+            return self.cost
+        return float(self.cost_at(np.array([[design[c] for c in self.controls]]))[0])
 
 
 @dataclass(frozen=True)
@@ -90,6 +99,8 @@ class Problem:
         Full evaluations at space-filling designs given free of charge at the start.
     sources
         Cheaper quantities of the same property, by the dearer quantity.
+    start
+        Designs to begin with (n, dim), instead of space-filling ones.
     """
 
     name: str
@@ -99,6 +110,7 @@ class Problem:
     best: float
     initial: int
     sources: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    start: Array | None = None
 
     @cached_property
     def pool(self) -> Array | None:
@@ -115,35 +127,43 @@ class Problem:
     def goal(self) -> Maximize:
         return Maximize(quantity=self.nodes[-1].quantity)
 
-    @property
-    def steps(self) -> tuple[Node, ...]:
-        """Nodes that have to be paid for: all but formulas."""
+    @cached_property
+    def measured(self) -> tuple[Node, ...]:
+        """Nodes that have to be measured: all but formulas."""
         return tuple(n for n in self.nodes if n.formula is None)
 
     @cached_property
-    def by_step(self) -> dict[str, Node]:
-        return {n.step: n for n in self.nodes}
+    def steps(self) -> dict[str, tuple[Node, ...]]:
+        """The nodes that each step measures, for one price, in an order that can be done."""
+        names = dict.fromkeys(n.step for n in self.measured)
+        return {name: tuple(n for n in self.measured if n.step == name) for name in names}
 
     @cached_property
     def by_quantity(self) -> dict[str, Node]:
         return {n.quantity: n for n in self.nodes}
 
-    def chain(self, quantity: str | None = None) -> tuple[Node, ...]:
-        """The steps that ``quantity`` (the goal's) cannot be had without, parents first."""
+    def chain(self, quantity: str | None = None) -> tuple[str, ...]:
+        """The steps that ``quantity`` (the goal's) cannot be had without, in order."""
         wanted = {quantity or self.goal.quantity}
         for node in reversed(self.nodes):
             if node.quantity in wanted:
                 wanted.update(node.parents)
-        return tuple(n for n in self.steps if n.quantity in wanted)
+        return tuple(
+            name for name, nodes in self.steps.items() if any(n.quantity in wanted for n in nodes)
+        )
 
     @property
     def full_cost(self) -> float:
-        """Credits of one evaluation of the whole network."""
-        return sum(n.cost for n in self.chain())
+        """Credits of one evaluation of the whole network, at least."""
+        return sum(self.steps[s][0].cost for s in self.chain())
+
+    def told_cost(self, steps: Iterable[str]) -> float:
+        """What a policy believes that steps cost together before it has paid for any."""
+        return sum(self.steps[s][0].told_cost for s in steps)
 
     def charge(self, query: Query) -> float:
         """Credits that a query is charged."""
-        return sum(self.by_step[s].cost for s in query.steps)
+        return sum(self.steps[s][0].price(query.design) for s in query.steps)
 
     def outputs(self, designs: Array) -> dict[str, Array]:
         """True values (n,) of every quantity at designs (n, dim), in the variables' units."""
@@ -172,8 +192,7 @@ class Problem:
         row = np.array([[query.design[n] for n in self.space.names]])
         given = {q: float(v[0]) for q, v in self.outputs(row).items()} | dict(query.parents)
         values: dict[str, float] = {}
-        for step in query.steps:
-            node = self.by_step[step]
+        for node in (n for step in query.steps for n in self.steps[step]):
             inputs = [query.design[c] for c in node.controls] + [given[p] for p in node.parents]
             exact = float(node.function(np.array([inputs]))[0])
             values[node.quantity] = exact + node.noise * float(rng.standard_normal())
@@ -181,16 +200,14 @@ class Problem:
 
     def initial_designs(self, seed: int) -> list[Design]:
         """The designs known at the start: Sobol points, or members of the pool drawn at random."""
-        if self.pool is not None:
+        if self.start is not None:
+            points = self.start
+        elif self.pool is not None:
             rows = np.random.default_rng([seed, 5]).permutation(len(self.pool))[: self.initial]
             points = self.pool[rows]
         else:
             points = _sobol(self.space, self.initial, seed)
         return [dict(zip(self.space.names, map(float, p), strict=True)) for p in points]
-
-
-_CAP = 4.0
-"""An uncertain price is never more than this times what was expected."""
 
 
 def workflow_of(problem: Problem, *, settable: bool = False) -> Workflow:
@@ -206,26 +223,23 @@ def workflow_of(problem: Problem, *, settable: bool = False) -> Workflow:
         steps=tuple(
             Step.model_validate(
                 {
-                    "name": n.step,
+                    "name": name,
                     "level": 3,
-                    "controls": n.controls,
-                    "consumes": n.parents,
-                    "produces": n.quantity,
-                    "cost_credits": _amount(n),
-                    "noise": {n.quantity: n.noise},
-                    "settable": settable and bool(n.parents),
+                    "controls": nodes[0].controls,
+                    "consumes": nodes[0].parents,
+                    "produces": tuple(n.quantity for n in nodes),
+                    "cost_credits": _amount(nodes[0]),
+                    "noise": {n.quantity: n.noise for n in nodes},
+                    "settable": settable and bool(nodes[0].parents),
                 }
             )
-            for n in problem.steps
+            for name, nodes in problem.steps.items()
         ),
     )
 
 
 def _amount(node: Node) -> Amount:
-    if node.expected_cost is None:
-        return Amount(median=node.cost, log_std=0.0, cap_factor=1.0)
-    median, log_std = node.expected_cost
-    return Amount(median=median, log_std=log_std, cap_factor=_CAP)
+    return node.expected_cost or Amount(median=node.cost, log_std=0.0, cap_factor=1.0)
 
 
 def pool_space(names: Sequence[str], points: Array) -> Space:

@@ -145,14 +145,14 @@ def play(
     steps: Counter[str] = Counter()
     order: list[int] = []
     for design in problem.initial_designs(seed):
-        query = Query(tuple(n.step for n in problem.steps), design)
+        query = Query(tuple(problem.steps), design)
         values = problem.measure(query, rng)
         order += _candidate(problem, query)
         clock.time(lambda q=query, v=values: player.learn(q, v))
     design = clock.time(player.recommend)
     spent = 0.0
     trajectory = [Point(cost=0.0, value=problem.truth(design), seconds=0.0)]
-    cheapest = min(node.cost for node in problem.steps)
+    cheapest = min(node.cost for node in problem.measured)
     while spent + cheapest <= problem.budget + _SLACK:
         free = problem.budget - spent
         query = clock.time(lambda f=free: player.ask(f))
@@ -172,7 +172,7 @@ def play(
 def _candidate(problem: Problem, query: Query) -> list[int]:
     """The candidate whose goal a query measures, if there is a pool, not too long, and it does."""
     few = 0 < len(problem.space.candidates) <= _FEW
-    if not few or problem.chain()[-1].step not in query.steps:
+    if not few or problem.chain()[-1] not in query.steps:
         return []
     return [problem.rows[tuple(query.design.values())]]
 

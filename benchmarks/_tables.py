@@ -28,10 +28,12 @@ def markdown(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     return "\n".join([*lines, *("| " + " | ".join(row) + " |" for row in rows)])
 
 
-def group(runs: Sequence[Run]) -> Groups:
-    """Runs by problem, then by policy, in the order in which they come, without those that died."""
+def group(runs: Sequence[Run], names: Sequence[str] = ()) -> Groups:
+    """Runs by problem, then by policy, in the order of ``names``, without those that died."""
+    place = {name: i for i, name in enumerate(dict.fromkeys(names))}
+    last = len(place)
     found: Groups = {}
-    for run in runs:
+    for run in sorted(runs, key=lambda r: (place.get(r.problem, last), place.get(r.policy, last))):
         if not run.error and run.trajectory:
             found.setdefault(run.problem, {}).setdefault(run.policy, []).append(run)
     return found
@@ -98,6 +100,20 @@ def against_table(policies: dict[str, list[Run]], rival: str) -> str:
 def gain(run: Run, cost: float, start: float) -> float:
     """1 at the best, 0 at the start."""
     return (value_at(run, cost) - start) / (run.best - start)
+
+
+def speed_tables(runs: Groups) -> str:
+    """A table for each thing that grows."""
+    families: dict[str, Groups] = {}
+    for problem in sorted(runs, key=_size):
+        families.setdefault(problem.partition("-")[0], {})[problem] = runs[problem]
+    return "\n\n".join(speed_table(found) for found in families.values())
+
+
+def _size(problem: str) -> tuple[str, list[int]]:
+    """What grows, and how large it is: ``nodes-20`` comes after ``nodes-4``."""
+    family, *rest = problem.split("-")
+    return family, [int(word) for word in rest if word.isdigit()]
 
 
 def speed_table(runs: Groups) -> str:

@@ -18,7 +18,7 @@ from itertools import product
 import numpy as np
 from numpy.typing import NDArray
 
-from probewise.workflow import Design
+from probewise.workflow import Amount, Design
 
 from ._ask import PlannerPlayer
 from ._baselines import LogEI, RandomPlayer, Screen, named
@@ -90,7 +90,9 @@ def world(name: str, seed: int) -> Problem:
             (),
             cost,
             partial(_looked_up, rows, values),
-            expected_cost=None if family.known or told == COSTS[2] else (told, 0.7),
+            expected_cost=None
+            if family.known or told == COSTS[2]
+            else Amount(median=told, log_std=0.7, cap_factor=4.0),
         )
         for step, quantity, cost, told, values in zip(
             STEPS, QUANTITIES, (*costs, COSTS[2]), COSTS, (*proxies, quality), strict=True
@@ -170,7 +172,7 @@ class Funnel:
         return named(self.problem, np.array(max(tested, key=lambda k: tested[k])))
 
     def _room(self, step: str, share: float) -> bool:
-        return self._spent[step] + self.problem.by_step[step].told_cost <= share
+        return self._spent[step] + self.problem.told_cost([step]) <= share
 
     def _score(self, key: tuple[float, ...]) -> float:
         look, scan = self._values[QUANTITIES[0]], self._values[QUANTITIES[1]]

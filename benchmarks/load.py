@@ -15,7 +15,7 @@ import platform
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
@@ -84,6 +84,9 @@ class Timed:
 
     def start(self) -> dict[str, tuple[Offer, ...]]:
         return self.inner.start()
+
+    def check(self, steps: Sequence[Step]) -> None:
+        self.inner.check(steps)
 
     def review(
         self, action: Action, step: Step, commitment: Commitment, worker: str | None = None

@@ -10,17 +10,30 @@ import argparse
 import os
 import sys
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from . import _pictures
+from . import (
+    _pictures,
+    cascades,
+    function_networks,
+    funnels,
+    materials,
+    multifidelity,
+    peers,
+    speed,
+    uneven,
+)
 from ._command import RESULTS
 from ._data import CHECKOUT, VARIABLE, DataMissingError
+from ._lines import records
 from ._records import Run
 from ._statistics import evaluations_to, found_top, load
+from ._summary import ablations, against_peers, against_published
 from ._tables import (
     Groups,
     against_table,
@@ -29,10 +42,23 @@ from ._tables import (
     network_table,
     regret_table,
     seconds_table,
-    speed_table,
+    speed_tables,
 )
 
 HERE = Path(__file__).parent
+SUITES = tuple(
+    module.SUITE
+    for module in (
+        function_networks,
+        cascades,
+        funnels,
+        multifidelity,
+        uneven,
+        materials,
+        speed,
+        peers,
+    )
+)
 TOP = 0.05
 LOOKS = (10, 20, 40)
 
@@ -45,17 +71,22 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = made.parse_args(argv)
     if args.data:
         os.environ[VARIABLE] = str(args.data)
-    path = write_report(load(args.runs), args.docs)
+    path = write_report(load(args.runs), args.docs, other_tables(args.runs))
     print(path)
     return 0
 
 
-def write_report(runs: Sequence[Run], docs: Path) -> Path:
-    """Write ``benchmarks.md`` and its pictures into ``docs``; returns the page's path."""
+def write_report(runs: Sequence[Run], docs: Path, others: Mapping[str, str] | None = None) -> Path:
+    """Write ``benchmarks.md`` and its pictures into ``docs``; returns the page's path.
+
+    ``others`` are tables of benchmarks that are no suites, by name.
+    """
+    names = [n for suite in SUITES for n in (*suite.problems, *suite.policies)]
     suites = {
         name: [r for r in runs if r.suite == name] for name in sorted({r.suite for r in runs})
     }
-    groups = {name: group(found) for name, found in suites.items()}
+    groups = {name: group(found, names) for name, found in suites.items()}
+    raced = {s.name: groups[s.name] for s in SUITES if s.name in groups and s.name != "peers"}
     environment = Environment(
         loader=FileSystemLoader(HERE / "templates"),
         undefined=StrictUndefined,
@@ -65,13 +96,22 @@ def write_report(runs: Sequence[Run], docs: Path) -> Path:
         autoescape=False,
     )
     text = environment.get_template("benchmarks.md.j2").render(
+        summary=against_peers(raced, groups.get("peers", {})),
+        published=against_published(groups.get("function_networks", {})),
+        ablations=ablations(groups.get("function_networks", {})),
         networks=_tables(groups.get("function_networks"), network_table),
+        cascades=_tables(groups.get("cascades"), lambda _, p: against_table(p, "log-ei")),
+        uneven=_tables(groups.get("uneven"), lambda _, p: regret_table(p)),
         funnels=_tables(groups.get("funnels"), lambda _, p: against_table(p, "tuned-funnel")),
         fidelities=_tables(groups.get("multifidelity"), lambda _, p: regret_table(p)),
         materials=_materials(groups.get("materials"), docs),
-        peers=seconds_table(groups.get("function_networks", {}), suites.get("peers", [])),
+        peers=seconds_table(
+            groups.get("function_networks", {}) | groups.get("cascades", {}),
+            suites.get("peers", []),
+        ),
         has_peers=bool(groups.get("peers")),
-        speed=speed_table(groups["speed"]) if "speed" in groups else "",
+        speed=speed_tables(groups["speed"]) if "speed" in groups else "",
+        others=dict(others or {}),
         pictures=_draw(groups, docs / "benchmarks"),
         died=_died(runs),
         machines=_machines(runs),
@@ -80,6 +120,20 @@ def write_report(runs: Sequence[Run], docs: Path) -> Path:
     path = docs / "benchmarks.md"
     path.write_text(text, encoding="utf-8")
     return path
+
+
+def other_tables(folder: Path) -> dict[str, str]:
+    """Tables of benchmarks that keep records of their own, where there are any."""
+    from . import forecast, goals, tiers
+
+    ways: dict[str, Callable[[list[dict[str, Any]]], str]] = {
+        "goals": goals.table,
+        "tiers": tiers.table,
+        "forecast-waves": forecast.table,
+        "forecast-bumps": forecast.table,
+    }
+    found = {name: records(folder / f"{name}.jsonl") for name in ways}
+    return {name: table(found[name]).strip() for name, table in ways.items() if found[name]}
 
 
 def _tables(
@@ -93,16 +147,20 @@ def _tables(
 
 
 def _title(problem: str, policies: dict[str, list[Run]]) -> str:
-    run = next(iter(policies.values()))[0]
-    return f"{problem}: {run.budget:g} credits, best {run.best:.6g}"
+    runs = [r for found in policies.values() for r in found]
+    least, most = min(r.best for r in runs), max(r.best for r in runs)
+    best = f"{most:.6g}" if least == most else f"{least:.3g} to {most:.3g} by seed"
+    return f"{problem}: {max(r.budget for r in runs):g} credits, best {best}"
 
 
 def _draw(groups: dict[str, Groups], folder: Path) -> dict[str, str]:
     """Pictures by suite, as links from the page."""
     titles = {
         "function_networks": "Function networks",
+        "cascades": "Two stages",
         "funnels": "Candidates behind a funnel",
         "multifidelity": "A dear source and a cheap one",
+        "uneven": "A price for every design",
     }
     drawn: dict[str, str] = {}
     for suite, title in titles.items():

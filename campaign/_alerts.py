@@ -7,6 +7,7 @@ from itertools import takewhile
 
 from ..agents import SILENT_S, Health
 from ..workflow import Alerted, Asked, Awaiting, Event, Observed, Secured, State
+from ._wording import overrun_text
 
 _FAILURES = 3
 _SHARE = 0.9
@@ -66,6 +67,9 @@ def _after_result(state: State, event: Observed) -> Iterator[tuple[str, str]]:
     if found.failure is not None and found.failure.kind == "uncertain":
         about = f"uncertain/{found.action_id}"
         yield about, f"nobody knows what became of {found.action_id}: {found.failure.message}"
+    if found.overrun:
+        told = f"{found.worker} used more than was committed for {found.action_id}"
+        yield f"overrun/{found.action_id}", f"{told}: {overrun_text(found.overrun)} beyond it"
     streak = _streak(state, found.worker)
     if len(streak) >= _FAILURES and found.failure is not None:
         told = f"{found.worker} failed {_FAILURES} times in a row, the last"

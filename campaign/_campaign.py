@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
@@ -31,6 +31,7 @@ from ..workflow import (
     Recommendation,
     Resumed,
     Score,
+    Secured,
     SpecError,
     Started,
     State,
@@ -51,6 +52,7 @@ from ._pauses import without_pauses, without_waste
 from ._play import play_on_ray
 from ._recorder import Write
 from ._run_folder import JOURNAL, LEDGERS, RunFolder, write_atomically
+from ._signals import undisturbed
 from ._spec import CampaignSpec, spec_from_dict
 from ._store import Hdf5Store
 from ._summary import summarize
@@ -105,6 +107,8 @@ class Campaign:
         make_policy(spec.policy, spec.workflow, spec.goal)  # refuses what no policy can pursue
         self.tracking_problem: str | None = None
         self.observers: list[Observer] = []
+        self.secured: dict[str, str] = {}
+        """What instruments answered when they were asked to be safe at Ctrl-C."""
         self.watch: Watch = lambda what, seconds: None
         self._runtime_name: RuntimeName = runtime
         self._address = address
@@ -182,10 +186,11 @@ class Campaign:
             pass
         return self.result()
 
-    def __iter__(self) -> Iterator[Event]:
+    def __iter__(self) -> Generator[Event, None, None]:
         """Run, yielding every event when it is safe.
 
-        Breaking off leaves a campaign that goes on when it is iterated again, or resumed.
+        Breaking off leaves a campaign that goes on when it is iterated again, or resumed. At Ctrl-C
+        what runs is ended, and every instrument and synthesis is asked to be safe.
         """
         began = time.monotonic()
         runtime = self._runtime()
@@ -193,24 +198,28 @@ class Campaign:
             stack.callback(runtime.close)
             if self._out is not None and not self._resume:
                 RunFolder.check_new(self._out)
-                runtime.start()  # before the folder is made: what cannot start leaves nothing
+                self._begun(runtime)  # before the folder is made: what cannot start leaves nothing
             write = self._open(stack)
             if self._runtime_name == "ray":
                 stack.enter_context(without_pauses())
-            for event in self._live(runtime, write):
-                if self._sink is not None:
-                    self._sink.feed(event)
-                for observer in self.observers:
-                    observer(event, self.state)
-                self._wall_s = time.monotonic() - began
-                yield event
+            try:
+                for event in self._live(runtime, write):
+                    if self._sink is not None:
+                        self._sink.feed(event)
+                    for observer in self.observers:
+                        observer(event, self.state)
+                    self._wall_s = time.monotonic() - began
+                    yield event
+            except KeyboardInterrupt:
+                with undisturbed():
+                    self._leave_safe(runtime, write)
+                raise
 
     def _live(self, runtime: Runtime, write: Write) -> Iterator[Event]:
         if self.state.stopped is not None:
             return
         before = self._last
-        given = {w: tuple(o.capability for o in found) for w, found in runtime.start().items()}
-        offers = offers_by_capability(given, self.spec.workflow.steps)
+        offers = self._begun(runtime)
         first = Started(spec=self.spec.model_dump(mode="json"), version=__version__, offers=offers)
         event = first if before is None else Resumed(hour=self.state.now_h, offers=offers)
         write(event)
@@ -229,6 +238,25 @@ class Campaign:
             self._make_policy,
         )
         yield from self._alerted(chain(loop.take_up(before), loop.events()), write)
+
+    def _leave_safe(self, runtime: Runtime, write: Write) -> None:
+        """End what runs and make safe what moves; what came of it stands in the journal."""
+        runtime.halt()
+        self.secured = runtime.secure()
+        if not self.secured:
+            return
+        done = Secured(hour=self.state.now_h, answers=self.secured)
+        for event in (done, *alerts_after(self.state, done)):
+            write(event)
+            self.state.apply(event)
+
+    def _begun(self, runtime: Runtime) -> dict[str, tuple[str, ...]]:
+        """Start the workers and put to each the steps it may be given; capability to workers."""
+        steps = self.spec.workflow.steps
+        given = {w: tuple(o.capability for o in found) for w, found in runtime.start().items()}
+        offers = offers_by_capability(given, steps)
+        runtime.check(steps)
+        return offers
 
     def _alerted(self, events: Iterator[Event], write: Write) -> Iterator[Event]:
         """The same, each followed by what people should know of it."""

@@ -110,7 +110,7 @@ def _check_goal(spec: CampaignSpec) -> None:
 
 def _check_budget(spec: CampaignSpec, chain: tuple[Step, ...]) -> None:
     """Whether one way to the goal fits, each step at its cap or the whole at its median."""
-    sizes = [(s, s.positions_per_run) for s in chain]
+    sizes = [s.usual_extent for s in chain]
     way = " -> ".join(s.name for s in chain)
     limits = (
         ("credits", spec.budget.credits, [s.cost_credits for s in chain]),
@@ -118,10 +118,10 @@ def _check_budget(spec: CampaignSpec, chain: tuple[Step, ...]) -> None:
         ("dose_e_per_A2", spec.budget.dose_e_per_A2, [s.dose_e_per_A2 for s in chain]),
     )
     for unit, limit, amounts in limits:
-        typical = sum(a.typical(n) for a, (_, n) in zip(amounts, sizes, strict=True))
-        last = amounts[-1].cap(sizes[-1][1]) - amounts[-1].typical(sizes[-1][1])
+        typical = sum(a.typical(*size) for a, size in zip(amounts, sizes, strict=True))
+        last = amounts[-1].cap(*sizes[-1]) - amounts[-1].typical(*sizes[-1])
         if unit == "dose_e_per_A2":  # planned at its caps
-            typical, last = sum(a.cap(n) for a, (_, n) in zip(amounts, sizes, strict=True)), 0.0
+            typical, last = sum(a.cap(*size) for a, size in zip(amounts, sizes, strict=True)), 0.0
         if limit is not None and typical + last > limit:
             raise BudgetError(
                 f"campaign {spec.name!r}",

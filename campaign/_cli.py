@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from contextlib import suppress
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -40,6 +41,7 @@ from ._journal import Journal
 from ._live import LiveView
 from ._load_spec import built_in_names, load_spec
 from ._run_folder import RunFolder, move_aside
+from ._signals import ends_as_ctrl_c
 from ._spec import CampaignSpec, policies_of
 from ._summary import summary_table
 
@@ -147,7 +149,10 @@ def run(
                 spec, out=folder, runtime=runtime.value, address=address,
                 tracking_uri=tracking_uri, ship=ship or (),
             )  # fmt: skip
-        with Attendants(campaign, folder, log, metrics_port, serve) as attendants:
+        with (
+            Attendants(campaign, folder, log, metrics_port, serve) as attendants,
+            ends_as_ctrl_c(),
+        ):
             _watch(campaign, folder, attendants)
 
 
@@ -191,11 +196,14 @@ def _watch(campaign: Campaign, folder: Path, attendants: Attendants) -> None:
     interrupted = False
     with LiveView(campaign.spec.name, console) as live:
         attendants.say = live.say
+        events = iter(campaign)
         try:
-            for event in campaign:
+            for event in events:
                 live.update(campaign.state, event.decision if isinstance(event, Decided) else None)
-        except KeyboardInterrupt:
+        except KeyboardInterrupt as pressed:
             interrupted = True
+            with suppress(KeyboardInterrupt):
+                events.throw(pressed)  # if it came here, and not in the campaign itself
     if interrupted and not campaign.seen:
         raise typer.Exit(130)
     summary, report = finish(campaign, folder)
@@ -204,6 +212,8 @@ def _watch(campaign: Campaign, folder: Path, attendants: Attendants) -> None:
     if campaign.tracking_problem:
         console.print(f"tracking: {campaign.tracking_problem}", soft_wrap=True, markup=False)
     if interrupted:
+        for worker, answer in campaign.secured.items():
+            console.print(f"{worker}: {answer}", markup=False)
         console.print(f"interrupted; go on with: probewise run --resume {folder}", markup=False)
         raise typer.Exit(130)
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -33,6 +32,7 @@ from ._cli_errors import complaining
 from ._command_table import command_table, foreseen_table
 from ._journal import Journal
 from ._run_folder import RunFolder
+from ._signals import ends_as_ctrl_c
 from ._store import Hdf5Store
 
 instrument_app = typer.Typer(
@@ -100,7 +100,7 @@ def run_program(
                             "give another name with --out")  # fmt: skip
         out.mkdir(parents=True, exist_ok=True)
         interrupted = False
-        with _microscope(driver, config) as microscope, _ends_as_ctrl_c():
+        with _microscope(driver, config) as microscope, ends_as_ctrl_c():
             try:
                 run = microscope.console.run(plan, who="instrument run", vouched=vouch, seed=seed)
             except Interrupted as error:
@@ -174,20 +174,6 @@ def _is_plain(value: Any) -> bool:
     if isinstance(value, float):
         return math.isfinite(value)
     return value is None or isinstance(value, str | int)
-
-
-@contextmanager
-def _ends_as_ctrl_c() -> Iterator[None]:
-    """A request to end, or a terminal that goes away, is what Ctrl-C is."""
-    before = {}
-    for number in (signal.SIGTERM, signal.SIGHUP):
-        if signal.getsignal(number) is signal.SIG_DFL:
-            before[number] = signal.signal(number, signal.default_int_handler)
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 def _pair(text: str) -> tuple[str, Any]:

@@ -32,7 +32,15 @@ from ..workflow import (
     Workflow,
 )
 from ._command_table import command_table
-from ._wording import FATES, amount, decision_text, hours_text, pretty_unit, with_error
+from ._wording import (
+    FATES,
+    amount,
+    decision_text,
+    hours_text,
+    overrun_text,
+    pretty_unit,
+    with_error,
+)
 
 _SHOWN = 5
 
@@ -144,6 +152,9 @@ def _outcome(
             notes += _partial(result)
         else:
             notes.append(Text(f"{action.step} on {result.worker} took {charge}."))
+        if result.overrun:
+            over = f"{overrun_text(result.overrun)} beyond what was committed"
+            notes.append(Text(over, style="yellow"))
         if result.quality is not None:
             said = f"quality: {result.quality.verdict} (score {result.quality.score:.2f})"
             notes.append(Text(f"{said} {result.quality.reason}".strip()))

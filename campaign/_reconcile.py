@@ -179,7 +179,7 @@ def concluded(issued: Issued, step: Step, fate: Fate, hour: float) -> Observatio
     """
     done = fate in {Fate.DONE, Fate.DONE_WITHOUT_RESULT}
     gives = bool(step.produces or step.records or step.predicts)
-    typical = step.cost_credits.typical(len(issued.action.target.positions) or 1)
+    typical = step.cost_credits.typical(*step.extent(issued.action))
     whole, dose = issued.commitment.credits, issued.commitment.dose_e_per_A2
     cost = 0.0 if fate is Fate.NOT_DONE else min(typical, whole) if done else whole
     failure = _FAILURES[Fate.DONE_WITHOUT_RESULT if fate is Fate.DONE else fate]

@@ -20,7 +20,7 @@ from ._report_tables import (
     session_rows,
 )
 from ._run_folder import write_atomically
-from ._summary import dose_text, leftover_rows
+from ._summary import dose_text, leftover_rows, overrun_rows
 from ._wording import amount, answer_label, design_text, goal_text, hours_text, percent, with_error
 
 
@@ -175,6 +175,7 @@ def _facts(state: State, summary: Mapping[str, Any]) -> list[dict[str, str]]:
     facts.append(("campaign hours", f"{amount(summary['elapsed_h'])}{of(budget.hours)}"))
     if state.samples_begun:
         facts.append(("samples made", f"{state.samples_begun}{of(budget.samples)}"))
+    facts += overrun_rows(summary)
     if summary.get("largest_dose") is not None:
         facts.append(("largest dose of a site", dose_text(summary["largest_dose"])))
     facts.append(("decisions", f"{summary['decisions']}"))

@@ -20,6 +20,7 @@ from ._wording import (
     design_text,
     goal_text,
     hours_text,
+    overrun_text,
     pretty_unit,
     with_error,
 )
@@ -36,7 +37,9 @@ def summarize(
     that is from the best there is, and ``gain`` the same as a fraction (1 is the best, 0 a typical
     design); all three are None where the truth is not known. ``actions_by_step`` and
     ``actions_by_level`` count actions given to workers; ``failures`` those that came back as one;
-    ``failures_by_step`` tells how many, and what the last one said.
+    ``failures_by_step`` tells how many, and what the last one said. ``overruns_by_step`` tells for
+    each step whose actions used more than was committed for them how many these were, and how many
+    credits, hours and e/Å² more in all.
     ``largest_dose`` is the most that any site got, in electrons per square ångström, and where.
     """
     history = History.of(events, state.workflow)
@@ -60,6 +63,7 @@ def summarize(
         "actions_by_level": {str(int(n)): by_level.get(int(n), 0) for n in Level},
         "failures": len(failures),
         "failures_by_step": _failures_by_step(failures),
+        "overruns_by_step": _overruns_by_step(history.finished),
         "stop_reason": state.stopped,
         "wall_s": wall_s,
     }
@@ -74,6 +78,30 @@ def _failures_by_step(failures: list[Job]) -> dict[str, dict[str, Any]]:
             count = told.get(job.action.step, {"count": 0})["count"] + 1
             told[job.action.step] = {"count": count, "last": f"{failure.kind}: {failure.message}"}
     return told
+
+
+def _overruns_by_step(finished: Iterable[Job]) -> dict[str, dict[str, Any]]:
+    """For each step what its actions used beyond their commitments."""
+    told: dict[str, dict[str, Any]] = {}
+    for job in finished:
+        over = job.observation.overrun if job.observation is not None else {}
+        if over:
+            step = told.setdefault(job.action.step, {"count": 0, "beyond": {}})
+            step["count"] += 1
+            step["beyond"] = dict(Counter(step["beyond"]) + Counter(over))
+    return told
+
+
+def overrun_rows(summary: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """What was used beyond what was committed, for people."""
+    return [
+        (
+            "beyond what was committed",
+            f"{overrun_text(told['beyond'])} by {told['count']} of"
+            f" {summary['actions_by_step'][step]} {step}",
+        )
+        for step, told in summary.get("overruns_by_step", {}).items()
+    ]
 
 
 def _largest_dose(state: State) -> dict[str, Any] | None:
@@ -148,6 +176,7 @@ def _rows(summary: Mapping[str, Any]) -> list[tuple[str, str]]:
             "spent",
             f"{amount(summary['cost_credits'])} credits in {hours_text(summary['elapsed_h'])}",
         ),
+        *overrun_rows(summary),
         *_dose_rows(summary),
         ("decisions", f"{summary['decisions']}"),
         ("actions", f"{sum(summary['actions_by_level'].values())} ({levels or 'none'})"),

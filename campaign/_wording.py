@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import cache
 from math import floor, isfinite, log10
 
@@ -69,6 +70,15 @@ def hours_text(hours: float) -> str:
     if hours >= 1.0 or hours == 0.0:
         return f"{amount(hours)} h"
     return f"{60 * hours:.2g} min" if hours >= 1 / 60 else f"{3600 * hours:.2g} s"
+
+
+def overrun_text(overrun: Mapping[str, float]) -> str:
+    """What was used beyond a commitment: ``2.5 credits and 40 e/Å²``."""
+    said = {"credits": lambda v: f"{amount(v)} credits", "hours": hours_text}
+    texts = [said[unit](over) for unit, over in overrun.items() if unit in said]
+    if "dose_e_per_A2" in overrun:
+        texts.append(f"{amount(overrun['dose_e_per_A2'])} e/Å²")
+    return " and ".join(texts)
 
 
 def percent(share: float) -> str:

@@ -14,7 +14,9 @@ from ..workflow import (
     Kind,
     Offer,
     Outcome,
+    Step,
     Worker,
+    no_parameters,
 )
 from ._refusal import refusal
 
@@ -53,6 +55,9 @@ class CapacitorTwin(Worker):
 
     def safe(self) -> str:
         return "twin: needles lifted, field off"
+
+    def check(self, step: Step) -> None:
+        no_parameters(step)
 
     def perform(self, job: Job) -> Outcome:
         """Test the pad.

@@ -15,6 +15,7 @@ import numpy as np
 from ..workflow import (
     COMMANDS,
     AnyCommand,
+    Chunk,
     Command,
     InstrumentState,
     Program,
@@ -195,17 +196,27 @@ def check_refusals(driver: Driver, sample: str, load: dict[str, Any]) -> None:
 
 
 def check_early_end(driver: Driver, sample: str, load: dict[str, Any]) -> None:
-    """Ended after its first chunk, a measurement gives what came, and the next one works."""
+    """Ended after its first chunk, a measurement gives what came, and the next one works from there
+    if it was to be held; else the probe is away."""
+
+    def enough(command: Command, chunk: Chunk) -> str | None:
+        return "enough" if chunk.frame else None
+
     console = Console(driver)
     for command in preparation(driver, sample, load):
         check_run(console.run(Program(commands=(command,)), seed=1))
     for command in measurements(driver, driver.state()):
         program = Program(commands=(command,))
-        run = console.run(program, seed=1, watch=lambda c, k: "enough" if k.frame else None)
+        run = console.run(program, seed=1, watch=enough, hold=True)
         assert run.failure is None, f"{command.sentence()!r} ended early: {run.failure}"
         for array in run.arrays.values():
             assert np.isfinite(array.data).all(), f"{command.sentence()!r}: gaps in what came"
         check_run(console.run(program, seed=1))
+        engaged = driver.state().engaged
+        if console.run(program, seed=1, watch=enough).stopped:
+            assert_away(driver, f"after an early end of {command.sentence()!r}")
+        if engaged and not driver.state().engaged:
+            check_run(console.run(Program(commands=(command_from("approach"),)), seed=1))
 
 
 def check_safe(driver: Driver, sample: str, load: dict[str, Any]) -> None:
@@ -227,9 +238,14 @@ def assert_safe(console: Console) -> None:
     for _ in range(2):
         said = console.safe()
         assert "FAILED" not in said, said
-        state = console.driver.state()
-        away = state.blanked if state.technique == "stem" else not state.engaged
-        assert away, f"after safe() the instrument says {state}"
+        assert_away(console.driver, "after safe()")
+
+
+def assert_away(driver: Driver, when: str) -> None:
+    """The beam is blanked, or the tip withdrawn."""
+    state = driver.state()
+    away = state.blanked if state.technique == "stem" else not state.engaged
+    assert away, f"{when} the instrument says {state}"
 
 
 def check_seeds(make: MakeDriver, sample: str, load: dict[str, Any]) -> None:

@@ -18,15 +18,14 @@ from ..workflow import (
     Forecast,
     GuardianError,
     InstrumentState,
-    Point,
     Program,
     Retract,
-    Where,
     exposures,
 )
 from ._angel import Angel, meet
 from ._conduct import INTERRUPTED, Conductor
 from ._driver import Driver
+from ._resolve import resolved, spread
 from ._run import DryRun, Foreseen, Interrupted, Run
 from ._watchdogs import Alarm, Watchdogs
 
@@ -51,8 +50,8 @@ class Console:
     Every command goes the same way: its places are resolved, the angel judges it and gives a permit
     or refuses, the driver works in a thread of its own, the watchdogs look at every chunk, the
     electrons that fell are booked, and a line is written into the log. At the first command that is
-    refused or fails, or at Ctrl-C, the program ends and, if anything was done before, the beam is
-    blanked or the tip retracted.
+    refused or fails, at the word of whoever watches, or at Ctrl-C, the program ends and, if
+    anything was done before, the beam is blanked or the tip retracted.
 
     Parameters
     ----------
@@ -113,19 +112,19 @@ class Console:
             Where it would start; by default where the instrument is.
         """
         state = state or self.state()
-        found: dict[str, tuple[Point, ...]] = {}
+        found: dict[str, Any] = {}
         steps: list[Foreseen] = []
         total, book = Forecast(), self._angel.doses()
         for command in program.commands:
             if isinstance(command, Detect):
-                found[command.name] = _spread(command.count, state.field_of_view_nm)
-            resolved = _resolved(command, found)
-            said = self._angel.judge(resolved, state, self._driver, book)
+                found[command.name] = spread(command.count, state.field_of_view_nm)
+            there = resolved(command, found)
+            said = self._angel.judge(there, state, self._driver, book)
             steps.append(Foreseen(command.sentence(), said.verdict, said.reason, said.forecast))
             if said.verdict != "refused":
                 total = total.plus(said.forecast)
-                book.charge(state, exposures(resolved, state))
-                state = self._driver.after(resolved, state)
+                book.charge(state, exposures(there, state))
+                state = self._driver.after(there, state)
         return DryRun(program, tuple(steps), total, self._angel.limits.digest)
 
     def run(
@@ -138,6 +137,7 @@ class Console:
         hours: Mapping[str, float] | None = None,
         watch: Watch | None = None,
         attend: Attend = _stop,
+        hold: bool = False,
     ) -> Run:
         """Run a program to its end, or to the first command that is refused or fails.
 
@@ -155,6 +155,9 @@ class Console:
             Sees every chunk as it arrives; may end the program early.
         attend
             Is asked when a watchdog wants a pause. Without one, a pause is a stop.
+        hold
+            Leave the instrument as it is where whoever watches ends the program early: somebody
+            goes on from there. What fails, or is interrupted, is made safe all the same.
 
         Raises
         ------
@@ -172,7 +175,7 @@ class Console:
             )
         try:
             self._driver.begin(seed, dict(hours or {}))
-            performance = _Performance(self, who, vouched, watch, attend)
+            performance = _Performance(self, who, vouched, watch, attend, hold)
             return performance.play(program)
         finally:
             self._busy.release()
@@ -203,8 +206,15 @@ class _Performance:
     """One run of one program."""
 
     def __init__(
-        self, console: Console, who: str, vouched: str, watch: Watch | None, attend: Attend
+        self,
+        console: Console,
+        who: str,
+        vouched: str,
+        watch: Watch | None,
+        attend: Attend,
+        hold: bool,
     ) -> None:
+        self._hold = hold
         self._console = console
         self._who, self._vouched, self._watch, self._attend = who, vouched, watch, attend
         self._entries: list[Entry] = []
@@ -232,10 +242,14 @@ class _Performance:
         return run
 
     def _end(self, interrupted: bool) -> None:
-        """After a failure or an interruption, make safe what was begun."""
+        """After a failure, an interruption or an early end, make safe what was begun."""
         begun = any(e.outcome != "refused" for e in self._entries)
-        why = "an interruption" if interrupted else "a failure"
-        if interrupted or (begun and self._result.get("failure") is not None):
+        why = "an interruption" if interrupted else ""
+        if not why and begun and self._result.get("failure") is not None:
+            why = "a failure"
+        elif not why and self._result.get("stopped") and not self._hold:
+            why = "an early end"
+        if why:
             who, number = f"{self._who}, after {why}", len(self._entries)
             self._entries.append(self._console._make_safe(who, number, self._spent.seconds))
 
@@ -250,9 +264,9 @@ class _Performance:
             )
             self._result["found"][command.name] = entry.found
         else:
-            resolved = _resolved(command, self._result["found"])
+            there = resolved(command, self._result["found"])
             entry, reading, failure = conductor.command(
-                resolved, self._who, number, self._vouched, self._watch, self._attend, start_s
+                there, self._who, number, self._vouched, self._watch, self._attend, start_s
             )
             if reading is not None and reading.arrays:
                 self._keep(getattr(command, "name", command.verb), reading)
@@ -277,23 +291,3 @@ class _Performance:
         while key in readings:
             key, again = f"{name}_{again}", again + 1
         readings[key] = reading
-
-
-def _resolved(command: AnyCommand, found: Mapping[str, tuple[Point, ...]]) -> AnyCommand:
-    """The command with points for its places; as it is where nothing was found."""
-    where = getattr(command, "at", None)
-    if not isinstance(where, Where) or where.points:
-        return command
-    points = where.resolve(found)
-    if not points:
-        return command
-    return command.model_copy(update={"at": Where(points=points)})
-
-
-def _spread(count: int, size_nm: float) -> tuple[Point, ...]:
-    """So many points on a regular grid, for what is not known before an image is there."""
-    side = int(count**0.5) + 1
-    return tuple(
-        Point(y_nm=(k // side + 0.5) * size_nm / side, x_nm=(k % side + 0.5) * size_nm / side)
-        for k in range(count)
-    )

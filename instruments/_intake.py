@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -51,13 +51,20 @@ class Intake:
     def reading(self, cut: bool) -> Reading:
         """What came; with ``cut``, arrays end where their data do and hold no gaps."""
         lacking = self.lacking
-        arrays = {n: assembled(f, self.parts[n]) for n, f in self.frames.items()}
+        arrays = {n: assembled(self._told(f), self.parts[n]) for n, f in self.frames.items()}
         if cut:
             short = {n: _cut(a) if n in lacking else a for n, a in arrays.items()}
             arrays = {n: a for n, a in short.items() if a is not None}
         return Reading(
             arrays, dict(self.frames), self.seconds, self.electrons, not lacking, self.signals
         )
+
+    def _told(self, frame: Frame) -> Frame:
+        """The frame, with the exposure that the driver said was reached."""
+        if "exposure_s" not in frame.metadata or "exposure_s" not in self.signals:
+            return frame
+        reached = {"exposure_s": self.signals["exposure_s"]}
+        return replace(frame, metadata={**frame.metadata, **reached})
 
 
 def _misfit(chunk: Chunk, known: Frame | None) -> str:

@@ -6,7 +6,19 @@ from typing import ClassVar, final
 
 import numpy as np
 
-from ..workflow import Array, Axis, Failure, Job, Kind, Offer, Outcome, Worker, WorkerError
+from ..workflow import (
+    Array,
+    Axis,
+    Failure,
+    Job,
+    Kind,
+    Offer,
+    Outcome,
+    Step,
+    Worker,
+    WorkerError,
+    no_parameters,
+)
 from ._iv_cube import IvCube, load_iv_cube
 
 _FIELD_UNIT = "V**0.5/m**0.5"
@@ -53,6 +65,9 @@ class IvReplay(Worker):
 
     def safe(self) -> str:
         return "a recording: nothing moves"
+
+    def check(self, step: Step) -> None:
+        no_parameters(step)
 
     def perform(self, job: Job) -> Outcome:
         match job.step.needs:

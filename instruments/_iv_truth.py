@@ -45,15 +45,9 @@ class IvCubeTruth:
         DesignSpaceError
             If the position lies outside the recording.
         """
-        if recommendation.position is None:
-            raise SpecError(
-                _WHO,
-                "a recommendation without a position",
-                "the goal maximize over positions",
-                "choose that goal, or another truth",
-            )
-        self._check(recommendation.position)
-        value = float(self._high[recommendation.position])
+        position = recommendation.position_for(_WHO)
+        self._check(position)
+        value = float(self._high[position])
         lowest = float(np.nanmin(self._high))
         return Score(
             true_value=value if np.isfinite(value) else lowest,

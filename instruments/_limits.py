@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterable
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
@@ -160,8 +162,11 @@ def limits_from(
     given: dict[str, Any],
     file: str | Path | None = None,
     who: str = "limits",
+    keys: Iterable[str] = (),
 ) -> Limits:
     """Default limits with those of a YAML file, and then those ``given``, in their place.
+
+    ``keys`` are what may stand beside limits where these come from.
 
     Raises
     ------
@@ -182,11 +187,29 @@ def limits_from(
     try:
         return Limits.model_validate(base | from_file | given)
     except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(map(str, first["loc"]))
-        raise SpecError(
-            who,
-            f"{where}={str(first.get('input'))[:60]!r} ({first['msg']})",
-            f"one of {sorted(Limits.model_fields)}",
-            "correct the limit",
-        ) from error
+        raise unfit_key(who, error, Limits, keys) from error
+
+
+def unfit_key(
+    who: str, error: ValidationError, kind: type[Record], keys: Iterable[str] = ()
+) -> SpecError:
+    """What is wrong with the first key of a configuration, with all that are allowed.
+
+    Parameters
+    ----------
+    who
+        Whose configuration it is.
+    error
+        What ``kind``, which was made of it, says.
+    keys
+        Further keys of the configuration.
+    """
+    first = error.errors()[0]
+    where = ".".join(map(str, first["loc"]))
+    known = sorted({*keys, *kind.model_fields})
+    given = f"{where}={first.get('input')!r:.60} ({first['msg']})"
+    if first["type"] != "extra_forbidden":
+        return SpecError(who, given, f"for {where!r}: {first['msg']}", "correct its value")
+    near = get_close_matches(where, known, n=1, cutoff=0.6)
+    remedy = f"did you mean {near[0]!r}?" if near else "correct the key, or remove it"
+    return SpecError(who, given, f"keys {known}", remedy)

@@ -7,12 +7,13 @@ from typing import Any, ClassVar, TypeVar, final
 
 from pydantic import ValidationError
 
-from ..workflow import Record, SpecError
+from ..workflow import Record
 from ._claim import Claim
 from ._dm import ArrayServerDriver, ArrayServerSettings
 from ._dm_client import ArrayServer
 from ._driver import Driver
 from ._fitting import fitting_procedures
+from ._limits import unfit_key
 from ._microscope import Microscope
 from ._ophyd import OphydDriver, OphydSettings, parts_of
 from ._ophyd_rig import OphydRig
@@ -23,8 +24,38 @@ from ._tango_client import TangoMicroscope
 Settings = TypeVar("Settings", bound=Record)
 
 
+class _Remote(Microscope):
+    """What microscopes behind a connection share: their procedures are those their driver can do.
+
+    Of their keywords, those that are fields of ``settings`` are the driver's.
+    """
+
+    twin: ClassVar[bool] = False
+
+    def procedures(self) -> Mapping[str, Procedure]:
+        return fitting_procedures(self.geometry, self.console.driver)
+
+    @classmethod
+    def _parted(
+        cls, kind: type[Settings], given: dict[str, Any]
+    ) -> tuple[Settings, dict[str, Any]]:
+        """The driver's settings among keywords, and the other keywords.
+
+        Raises
+        ------
+        SpecError
+            If a setting is impossible.
+        """
+        own = {k: v for k, v in given.items() if k in kind.model_fields}
+        rest = {k: v for k, v in given.items() if k not in kind.model_fields}
+        try:
+            return kind.model_validate(own), rest
+        except ValidationError as error:
+            raise unfit_key(f"worker {cls.__name__}", error, kind, cls.config_keys()) from error
+
+
 @final
-class ArrayServerScope(Microscope):
+class ArrayServerScope(_Remote):
     """A microscope behind a DigitalMicrograph array server, or its twin.
 
     To the campaign it is a live instrument, whatever answers at the address.
@@ -50,27 +81,20 @@ class ArrayServerScope(Microscope):
         If another driver holds the microscope, or the extra ``dm`` is not installed.
     """
 
-    twin: ClassVar[bool] = False
+    settings: ClassVar[type[Record] | None] = ArrayServerSettings
 
     def __init__(
         self, uri: str, pixels: int = 128, serializer: str = "serpent", patience_s: float = 20.0,
         **more: Any,
     ) -> None:  # fmt: skip
-        settings, rest = _parted(ArrayServerSettings, more, "worker array-server")
+        settings, rest = self._parted(ArrayServerSettings, more)
         server = ArrayServer(uri, serializer, patience_s)
-
-        def make(claim: Claim) -> Driver:
-            return ArrayServerDriver(server, claim, settings)
-
-        driver = _claimed(uri, server.who, make)
+        driver = _claimed(uri, server.who, lambda c: ArrayServerDriver(server, c, settings))
         super().__init__(driver, Geometry(pixels, settings.field_of_view_nm), **rest)
-
-    def procedures(self) -> Mapping[str, Procedure]:
-        return fitting_procedures(self.geometry, self.console.driver)
 
 
 @final
-class TangoScope(Microscope):
+class TangoScope(_Remote):
     """A microscope behind asyncroscopy-style Tango devices, or their twin.
 
     Parameters
@@ -95,27 +119,20 @@ class TangoScope(Microscope):
         If another driver holds the microscope, or the extra ``tango`` is not installed.
     """
 
-    twin: ClassVar[bool] = False
+    settings: ClassVar[type[Record] | None] = TangoSettings
 
     def __init__(
         self, device: str, scan_device: str, spectrum_device: str, data_folder: str,
         pixels: int = 128, field_of_view_nm: float = 200.0, patience_s: float = 25.0, **more: Any,
     ) -> None:  # fmt: skip
-        settings, rest = _parted(TangoSettings, more, "worker tango-stem")
+        settings, rest = self._parted(TangoSettings, more)
         scope = TangoMicroscope(device, scan_device, spectrum_device, data_folder, patience_s)
-
-        def make(claim: Claim) -> Driver:
-            return TangoDriver(scope, claim, settings)
-
-        driver = _claimed(device, scope.who, make)
+        driver = _claimed(device, scope.who, lambda claim: TangoDriver(scope, claim, settings))
         super().__init__(driver, Geometry(pixels, field_of_view_nm), **rest)
-
-    def procedures(self) -> Mapping[str, Procedure]:
-        return fitting_procedures(self.geometry, self.console.driver)
 
 
 @final
-class OphydInstrument(Microscope):
+class OphydInstrument(_Remote):
     """An ophyd-async device that moves and reads.
 
     Parameters
@@ -140,13 +157,13 @@ class OphydInstrument(Microscope):
         ``bluesky`` is not installed.
     """
 
-    twin: ClassVar[bool] = False
+    settings: ClassVar[type[Record] | None] = OphydSettings
 
     def __init__(
         self, device: str, y: str, x: str, detector: str = "", exposure: str = "",
         shutter: str = "", pixels: int = 32, patience_s: float = 20.0, **more: Any,
     ) -> None:  # fmt: skip
-        settings, rest = _parted(OphydSettings, more, "worker ophyd")
+        settings, rest = self._parted(OphydSettings, more)
         given = {"y": y, "x": x, "detector": detector, "exposure": exposure, "shutter": shutter}
         parts, needs = parts_of(given)
 
@@ -161,9 +178,6 @@ class OphydInstrument(Microscope):
         driver = _claimed(f"ophyd:{device}", f"ophyd device {device!r}", make)
         super().__init__(driver, Geometry(pixels, settings.field_of_view_nm), **rest)
 
-    def procedures(self) -> Mapping[str, Procedure]:
-        return fitting_procedures(self.geometry, self.console.driver)
-
 
 def _claimed(what: str, who: str, make: Callable[[Claim], Driver]) -> Driver:
     """A driver with the sole right to its instrument; the right is given back if it fails."""
@@ -173,28 +187,3 @@ def _claimed(what: str, who: str, make: Callable[[Claim], Driver]) -> Driver:
     except BaseException:
         claim.release()
         raise
-
-
-def _parted(
-    kind: type[Settings], given: dict[str, Any], who: str
-) -> tuple[Settings, dict[str, Any]]:
-    """The settings among keywords, and the other keywords.
-
-    Raises
-    ------
-    SpecError
-        If a setting is impossible.
-    """
-    own = {k: v for k, v in given.items() if k in kind.model_fields}
-    rest = {k: v for k, v in given.items() if k not in kind.model_fields}
-    try:
-        return kind.model_validate(own), rest
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(map(str, first["loc"]))
-        raise SpecError(
-            who,
-            f"{where}={str(first.get('input'))[:60]!r} ({first['msg']})",
-            f"settings {sorted(kind.model_fields)}",
-            "correct the setting",
-        ) from error

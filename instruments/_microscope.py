@@ -5,6 +5,8 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections import OrderedDict
 from collections.abc import Mapping
+from dataclasses import replace
+from inspect import signature
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -17,20 +19,29 @@ from ..workflow import (
     Offer,
     Outcome,
     ProbewiseError,
+    Record,
     SpecError,
+    Step,
     Worker,
     WorkerError,
 )
 from ._angel import Angel
 from ._console import Console
 from ._driver import Driver, DriverFault
-from ._limits import limits_from
+from ._judges import judge_named
+from ._limits import Limits, limits_from
+from ._possible import check_step
 from ._procedures import Geometry, Procedure
 from ._recorded import came_before, recorded
 from ._refusal import refusal
-from ._run import Run
+from ._run import Interrupted, Run
 
 _REMEMBERED = 4
+_INTERRUPTED = Failure(
+    kind="instrument",
+    message="interrupted, and made safe",
+    remedy="take the campaign up again: what came before is kept",
+)
 
 
 class Microscope(Worker, ABC):
@@ -46,6 +57,9 @@ class Microscope(Worker, ABC):
         What speaks to the instrument.
     geometry
         Of the overview, whose pixels name the positions of later steps.
+    judge
+        Who watches measurements and may end them early: its name under the entry points
+        ``probewise.judges``; empty for nobody.
     vouched_by
         The person who vouches for commands that the limits want confirmed, where nobody approved
         the action; empty for nobody.
@@ -61,12 +75,15 @@ class Microscope(Worker, ABC):
     """
 
     kind: ClassVar[Kind] = Kind.INSTRUMENT
+    settings: ClassVar[type[Record] | None] = None
+    """What the configuration may say to the driver, beside the keywords of ``__init__``."""
 
     def __init__(
         self,
         driver: Driver,
         geometry: Geometry,
         *,
+        judge: str = "",
         vouched_by: str = "",
         limits_file: str | Path = "",
         **limits: Any,
@@ -77,8 +94,11 @@ class Microscope(Worker, ABC):
                 who, f"twin={type(self).twin} with a driver of twin={driver.twin}", "the same",
                 "say the truth in both classes",
             )  # fmt: skip
-        known = limits_from(driver.technique, driver.twin, limits, limits_file, who)
+        known = limits_from(
+            driver.technique, driver.twin, limits, limits_file, who, self.config_keys()
+        )
         self._console = Console(driver, Angel(driver.technique, driver.twin, known))
+        self._judge = judge_named(judge, who)
         self._vouched_by = vouched_by
         self.geometry = geometry
         self._results: OrderedDict[str, Outcome] = OrderedDict()
@@ -99,6 +119,28 @@ class Microscope(Worker, ABC):
             for name, procedure in self.procedures().items()
         )
 
+    @classmethod
+    def config_keys(cls) -> tuple[str, ...]:
+        """All keys of its configuration: its own, those of its driver, and the limits."""
+        own = [p.name for p in signature(cls).parameters.values() if p.kind is not p.VAR_KEYWORD]
+        return (*own, *cls.further_keys())
+
+    @classmethod
+    def further_keys(cls) -> tuple[str, ...]:
+        settings = () if cls.settings is None else sorted(cls.settings.model_fields)
+        return (*settings, "vouched_by", "limits_file", *sorted(Limits.model_fields))
+
+    def check(self, step: Step) -> None:
+        """Build the program of the step and hold it against the driver's verbs and its limits.
+
+        Raises
+        ------
+        SpecError
+            If a parameter is unknown or out of range, or a command would always be refused.
+        """
+        procedure = self._procedure(step)
+        check_step(step, procedure, self.geometry, self._console.driver, self._console.angel)
+
     def perform(self, job: Job) -> Outcome:
         """Build the program of the step and run it.
 
@@ -110,34 +152,48 @@ class Microscope(Worker, ABC):
         ------
         WorkerError
             If the step needs what this worker does not offer.
+        Interrupted
+            At Ctrl-C, once the instrument is safe; :meth:`account` then has what came till then.
         """
-        procedure = self.procedures().get(job.step.needs)
-        if procedure is None:
-            raise WorkerError(
-                f"worker {type(self).__name__}",
-                f"a step that needs {job.step.needs!r}",
-                f"one of {sorted(self.procedures())}",
-                "give the step to a worker that offers it",
-            )
+        procedure = self._procedure(job.step)
         try:
             program = procedure.build(job, self._console.state())
         except ProbewiseError as error:
             return refusal(f"{error.who}: {error.given}; allowed: {error.allowed}", error.remedy)
         except DriverFault as fault:
             return Outcome(failure=fault.failure, cost_credits=0.0, duration_h=0.0)
-        run = self._console.run(
-            program,
-            who=job.action.id,
-            vouched=job.approved_by or self._vouched_by,
-            seed=job.action.seed,
-            hours=self.hours(job),
-        )
-        outcome = self.outcome(job, run)
+        try:
+            run = self._console.run(
+                program,
+                who=job.action.id,
+                vouched=job.approved_by or self._vouched_by,
+                seed=job.action.seed,
+                hours=self.hours(job),
+                watch=None if self._judge is None else self._judge(job),
+            )
+        except Interrupted as stop:
+            self._remember(job, self.outcome(job, replace(stop.run, failure=_INTERRUPTED)))
+            raise
+        return self._remember(job, self.outcome(job, run))
+
+    def _remember(self, job: Job, outcome: Outcome) -> Outcome:
+        """For :meth:`account`, where the action cannot be done again."""
         if not self.replayable:
             self._results[job.action.id] = outcome
         while len(self._results) > _REMEMBERED:
             self._results.popitem(last=False)
         return outcome
+
+    def _procedure(self, step: Step) -> Procedure:
+        procedure = self.procedures().get(step.needs)
+        if procedure is None:
+            raise WorkerError(
+                f"worker {type(self).__name__}",
+                f"a step that needs {step.needs!r}",
+                f"one of {sorted(self.procedures())}",
+                "give the step to a worker that offers it",
+            )
+        return procedure
 
     def outcome(self, job: Job, run: Run) -> Outcome:
         """What a run means for the step. Subclasses add values, prices and notes to it.
@@ -172,7 +228,9 @@ class Microscope(Worker, ABC):
         them to the seat, which knows the price and measures the time of a live instrument."""
         if not self.twin:
             return None, None
-        return job.draw_price()[0], run.spent.seconds / 3600.0
+        reached = [a.metadata.get("exposure_s") for a in run.arrays.values()] if run.stopped else []
+        dwell = next((float(s) for s in reached if s is not None), None)
+        return job.draw_price(dwell)[0], run.spent.seconds / 3600.0
 
     def safe(self) -> str:
         return self._console.safe()

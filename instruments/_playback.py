@@ -13,11 +13,8 @@ from ..workflow import (
     Frame,
     InstrumentState,
     Load,
-    Loop,
     Overview,
-    PlaceBeam,
     Point,
-    Spectrum,
     Technique,
 )
 from ._driver import Driver, DriverFault, expected_state
@@ -92,65 +89,53 @@ class Playback:
         yield Chunk(frame, 0, r.data[where[:, 0], where[:, 1]], seconds=0.0)
 
 
+class _Player(Driver):
+    """A recording behind the commands of its technique.
+
+    Class attributes
+    ----------------
+    takes
+        The verb that asks for what was recorded at places, and what that is called.
+    """
+
+    twin: ClassVar[bool] = False
+    takes: ClassVar[tuple[str, str]]
+
+    def __init__(self, playback: Playback, sample: str = "") -> None:
+        self._playback, self._sample = playback, sample
+        self._state = InstrumentState(technique=self.technique, field_of_view_nm=playback.size_nm)
+        if playback.recording.spectral is None:
+            self.verbs = self.verbs - {self.takes[0]}  # type: ignore[misc]
+
+    def state(self) -> InstrumentState:
+        return self._state
+
+    def _do(self, command: Any) -> Iterator[Chunk]:
+        verb, name = self.takes
+        if isinstance(command, Load):
+            take_word(self._playback.who, self._sample, command)
+        elif isinstance(command, Overview):
+            yield from self._playback.image()
+        elif command.verb == verb:
+            yield from self._playback.spectra(command.at.points, name)
+        self._state = expected_state(command, self._state)
+
+
 @final
-class StemPlayback(Driver):
+class StemPlayback(_Player):
     """A recording of an electron microscope: overview and spectra."""
 
     technique: ClassVar[Technique] = "stem"
-    twin: ClassVar[bool] = False
     verbs: ClassVar[frozenset[str]] = frozenset(
         {"load", "blank", "overview", "place_beam", "spectrum"}
     )
-
-    def __init__(self, playback: Playback, sample: str = "") -> None:
-        self._playback, self._sample = playback, sample
-        self._state = InstrumentState(technique="stem", field_of_view_nm=playback.size_nm)
-        if playback.recording.spectral is None:
-            self.verbs = self.verbs - {"spectrum"}  # type: ignore[misc]
-
-    def state(self) -> InstrumentState:
-        return self._state
-
-    def _do(self, command: Any) -> Iterator[Chunk]:
-        match command:
-            case Load():
-                take_word(self._playback.who, self._sample, command)
-            case Overview():
-                yield from self._playback.image()
-            case Spectrum():
-                yield from self._playback.spectra(command.at.points, "spectra")
-            case PlaceBeam():
-                pass
-            case _:
-                pass
-        self._state = expected_state(command, self._state)
+    takes: ClassVar[tuple[str, str]] = ("spectrum", "spectra")
 
 
 @final
-class SpmPlayback(Driver):
+class SpmPlayback(_Player):
     """A recording of a scanning probe: overview and loops."""
 
     technique: ClassVar[Technique] = "spm"
-    twin: ClassVar[bool] = False
     verbs: ClassVar[frozenset[str]] = frozenset({"load", "approach", "retract", "overview", "loop"})
-
-    def __init__(self, playback: Playback, sample: str = "") -> None:
-        self._playback, self._sample = playback, sample
-        self._state = InstrumentState(technique="spm", field_of_view_nm=playback.size_nm)
-        if playback.recording.spectral is None:
-            self.verbs = self.verbs - {"loop"}  # type: ignore[misc]
-
-    def state(self) -> InstrumentState:
-        return self._state
-
-    def _do(self, command: Any) -> Iterator[Chunk]:
-        match command:
-            case Load():
-                take_word(self._playback.who, self._sample, command)
-            case Overview():
-                yield from self._playback.image()
-            case Loop():
-                yield from self._playback.spectra(command.at.points, "loops")
-            case _:
-                pass
-        self._state = expected_state(command, self._state)
+    takes: ClassVar[tuple[str, str]] = ("loop", "loops")

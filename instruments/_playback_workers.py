@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar, final
 
@@ -21,11 +21,12 @@ from ..workflow import (
     SpecError,
     Spectrum,
     Where,
+    no_parameters,
 )
 from ._driver import Driver
 from ._microscope import Microscope
 from ._playback import Playback, SpmPlayback, StemPlayback
-from ._procedures import Geometry, Procedure, given_program, load_of
+from ._procedures import Geometry, Procedure, filled, given_program, load_of
 from ._recording_files import load_recording
 from ._run import Run
 
@@ -37,12 +38,12 @@ class _Manner:
 
     away: Command
     near: tuple[Command, ...]
-    take: Callable[[Where], Command]
+    take: type[Spectrum | Loop]
     capability: str
 
 
-_STEM = _Manner(Blank(), (), lambda at: Spectrum(at=at), "measure_spectra")
-_SPM = _Manner(Retract(), (Approach(),), lambda at: Loop(at=at), "measure_loops")
+_STEM = _Manner(Blank(), (), Spectrum, "measure_spectra")
+_SPM = _Manner(Retract(), (Approach(),), Loop, "measure_loops")
 
 
 class _Player(Microscope):
@@ -62,13 +63,15 @@ class _Player(Microscope):
         """Each loads first, so that it is the same program whatever was before."""
 
         def load(job: Job, state: InstrumentState) -> Program:
+            no_parameters(job.step)
             return self._program(job)
 
         def overview(job: Job, state: InstrumentState) -> Program:
-            return self._program(job, *self._manner.near, Overview(), self._manner.away)
+            image = filled(Overview, job)
+            return self._program(job, *self._manner.near, image, self._manner.away)
 
         def places(job: Job, state: InstrumentState) -> Program:
-            take = self._manner.take(self._points(job))
+            take = filled(self._manner.take, job, at=self._points(job))
             return self._program(job, *self._manner.near, take, self._manner.away)
 
         def given(job: Job, state: InstrumentState) -> Program:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from difflib import get_close_matches
 from typing import Any
 
 from ..workflow import (
@@ -23,8 +24,12 @@ from ..workflow import (
     Spectrum,
     Where,
     command_from,
+    no_parameters,
     program_from,
 )
+
+_TUNED = 0.6
+"""Share of the side of the field of view that is tuned on: a smaller part may hold no particle."""
 
 Build = Callable[[Job, InstrumentState], Program]
 
@@ -96,13 +101,19 @@ def filled(
         raise SpecError(
             f"step {job.step.name!r}",
             f"parameters {sorted(stray)}",
-            f"those of {kind.model_fields['verb'].default!r}: {sorted(free)}",
-            "correct the step's or the action's parameters",
+            f"those of {kind.model_fields['verb'].default!r}: {sorted(free)}, each in the unit that"
+            " its name ends in",
+            "correct the step's or the action's parameters" + _meant(sorted(stray)[0], free),
         )
     verb = kind.model_fields["verb"].default
     return command_from(
         {"verb": verb, **(usual or {}), **given, **fixed}, f"step {job.step.name!r}"
     )
+
+
+def _meant(given: str, known: Iterable[str]) -> str:
+    near = get_close_matches(given, sorted(known), n=1, cutoff=0.6)
+    return f"; did you mean {near[0]!r}?" if near else ""
 
 
 def load_of(job: Job) -> Load:
@@ -147,13 +158,16 @@ def stem_procedures(geometry: Geometry) -> Mapping[str, Procedure]:
         return Program(name=job.step.name, commands=(*arrival(job, state, size), *commands))
 
     def load(job: Job, state: InstrumentState) -> Program:
+        no_parameters(job.step)
         return Program(name=job.step.name, commands=(Blank(), load_of(job)))
 
     def tune(job: Job, state: InstrumentState) -> Program:
+        no_parameters(job.step)
+        side = _TUNED * size
         return program(
-            job, state, Adjust(what="focus", span_nm=300.0, steps=13),
-            Adjust(what="aberrations", span_nm=150.0, steps=16),
-            Adjust(what="focus", span_nm=80.0), Blank(),
+            job, state, Adjust(what="focus", span_nm=300.0, steps=13, side_nm=side),
+            Adjust(what="aberrations", span_nm=150.0, steps=16, side_nm=side),
+            Adjust(what="focus", span_nm=80.0, side_nm=side), Blank(),
         )  # fmt: skip
 
     def overview(job: Job, state: InstrumentState) -> Program:

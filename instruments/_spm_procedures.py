@@ -16,6 +16,7 @@ from ..workflow import (
     Retract,
     Sweep,
     Where,
+    no_parameters,
 )
 from ._procedures import Geometry, Procedure, filled, given_program, load_of
 
@@ -54,6 +55,7 @@ def spm_procedures(
         return Program(name=job.step.name, commands=inner)
 
     def load(job: Job, state: InstrumentState) -> Program:
+        no_parameters(job.step)
         return Program(name=job.step.name, commands=(Retract(), load_of(job)))
 
     def tune(job: Job, state: InstrumentState) -> Program:

@@ -239,9 +239,12 @@ class StemTwinDriver(Driver):
             "electron energy loss", "POINT_CLOUD",
             {"exposure_s": command.exposure_s, "current_pA": self._state.current_pA,
              "voltage_kV": self._state.voltage_kV},
-            FULL_COUNTS,
+            FULL_COUNTS * command.frames,
         )  # fmt: skip
         yield self._wait("spectrum")
+        if command.frames > 1:
+            yield from self._in_frames(command, specimen, points, frame)
+            return
         electrons = self._state.electrons_per_s * command.exposure_s
         probe_nm = self._optics.probe_nm
         stage = np.array([self._state.stage_y_nm, self._state.stage_x_nm])
@@ -256,6 +259,30 @@ class StemTwinDriver(Driver):
             for y, x in there:
                 specimen.expose_spot(float(y), float(x), electrons, probe_nm)
             yield Chunk(frame, start, data, self._pass(each_s * len(there)), electrons * len(there))
+
+    def _in_frames(
+        self, command: Spectrum, specimen: Specimen, points: Floats, frame: Frame
+    ) -> Iterator[Chunk]:
+        """One place after another, each read out several times; every part holds the sum so far. A
+        channel that was full in any of them stays at the detector's end."""
+        each_s = command.exposure_s / command.frames
+        electrons = self._state.electrons_per_s * each_s
+        probe_nm = self._optics.probe_nm
+        stage = np.array([self._state.stage_y_nm, self._state.stage_x_nm])
+        for place, point in enumerate(points):
+            total, full = np.zeros((1, CHANNELS)), np.zeros((1, CHANNELS), dtype=bool)
+            for number in range(command.frames):
+                there = point + stage + specimen.drift_nm(np.array([self._clock_s]))
+                counts = counts_of(
+                    specimen, there, electrons, self._state.voltage_kV, probe_nm, self._rng
+                )
+                total, full = total + counts, full | (counts >= FULL_COUNTS)
+                specimen.expose_spot(float(there[0, 0]), float(there[0, 1]), electrons, probe_nm)
+                yield Chunk(
+                    frame, place, np.where(full, FULL_COUNTS * command.frames, total),
+                    self._pass(each_s + (_BEAM_MOVE_s if number == 0 else 0.0)), electrons,
+                    {"exposure_s": each_s * (number + 1)},
+                )  # fmt: skip
 
     def _tune(self, command: Adjust) -> Iterator[Chunk]:
         """Take the sharpest of a series of images; what is left over depends on their noise."""

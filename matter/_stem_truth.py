@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.integrate import trapezoid
 
-from ..workflow import DesignSpaceError, Recommendation, Score, SpecError
+from ..workflow import DesignSpaceError, Recommendation, Score
 from ._plasmons import make_plasmons
 
 Floats = NDArray[np.float64]
@@ -91,22 +91,16 @@ class StemTruth:
         DesignSpaceError
             If the position lies outside the overview.
         """
-        if recommendation.position is None:
-            raise SpecError(
-                _WHO,
-                "a recommendation without a position",
-                "the goal maximize over positions",
-                "choose that goal, or another truth",
-            )
+        position = recommendation.position_for(_WHO)
         name = str(recommendation.goal.quantities[0])
         values = self._map.intensity
         if "peak" in name or "energy" in name:
             values = self._map.peak_eV
-        row, column = recommendation.position
+        row, column = position
         if not (0 <= row < values.shape[0] and 0 <= column < values.shape[1]):
             raise DesignSpaceError(
                 _WHO,
-                f"position {recommendation.position}",
+                f"position {position}",
                 f"rows and columns from 0 to {len(values) - 1}",
                 "recommend a pixel of the overview",
             )

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from ..workflow import Action, ArrayRef, State, Step, Target
+from ..workflow import Action, ArrayRef, Stake, State, Step, Target
 
 
 def next_sample_id(state: State) -> str:
@@ -26,6 +26,7 @@ def build_action(
     *,
     session: str | None = None,
     parameters: dict[str, Any] | None = None,
+    stake: Stake | None = None,
     offset: int = 0,
 ) -> Action:
     """The action number ``state.actions_numbered + offset``, with the arrays and numbers it
@@ -57,6 +58,7 @@ def build_action(
         seed=int(seed),
         session=session,
         hours=_hours(state, target),
+        stake=stake,
     )
 
 

@@ -232,7 +232,7 @@ class CampaignTier:
         reach = option.reach or option.price
         margin = view.settings.grant_margin
         hours = reach.hours * margin
-        free = state.free_credits - state.granted_credits
+        free = state.ungranted_credits
         if view.settings.cost_blind:  # who does not see prices cannot cap by them
             reach, hours = Price(free / margin), 1e6
         return Grant(

@@ -45,7 +45,7 @@ def follow_up(
 
 def close(state: State, session: str, reason: str, options: Sequence[Option] = ()) -> Decision:
     """End a session; what it did not spend goes back."""
-    left = max(state.session_free(session), 0.0)
+    left = state.session_free(session)
     return Decision(
         number=state.decisions,
         kind="close",

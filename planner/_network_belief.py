@@ -18,6 +18,7 @@ from ._network_fit import Fit, fit_group
 from ._network_graph import Learned, Network
 from ._network_kernel import Levels, Matrix, Vector
 from ._network_process import GroupProcess
+from ._network_sparse import EXACT, support_of
 
 Key = bytes
 
@@ -40,8 +41,10 @@ class Memory:
 
 def keys_of(x: Matrix, columns: tuple[int, ...]) -> list[Key]:
     """What tells designs (n, dim) apart in some columns."""
+    if not columns:
+        return [b""] * len(x)
     rows = np.ascontiguousarray(np.rint(x[:, columns] * _GRID).astype(np.int64))
-    return [row.tobytes() for row in rows]
+    return rows.view(np.dtype((np.void, rows.itemsize * len(columns)))).ravel().tolist()
 
 
 def whole_keys(x: Matrix) -> list[Key]:
@@ -277,9 +280,30 @@ class NetworkBelief:
                 memory.processes[number] = (fit, process)
                 self.groups.append(process)
                 return
-        process = GroupProcess(fit.kernel, inputs, levels, values, variances, fit.nugget)
+        support = None
+        if len(values) > EXACT:
+            standing = self._standing(np.array([row for row, _ in order])[rank])
+            support = support_of(fit.kernel, inputs, levels, standing)
+        process = GroupProcess(fit.kernel, inputs, levels, values, variances, fit.nugget, support)
         memory.processes[number] = (fit, process)
         self.groups.append(process)
+
+    def _standing(self, rows: NDArray[np.int64]) -> Vector:
+        """How good the end was at designs measured (n,): 1 at the best, 0 in the middle or below.
+
+        Where it is not known it counts as in the middle.
+        """
+        goal = self.network.goal
+        if goal in self.known:
+            end = self.lookup(self._designs[rows])[goal]
+        else:
+            end = self._formula_values(goal, self._designs[rows])
+        seen = end[np.isfinite(end)]
+        if not len(seen):
+            return np.zeros(len(rows))
+        middle, best = float(np.median(seen)), float(seen.max())
+        above = np.where(np.isfinite(end), end, middle) - middle
+        return np.clip(above / max(best - middle, 1e-290), 0.0, 1.0)
 
     def _fit(
         self,
@@ -301,7 +325,9 @@ class NetworkBelief:
         key = (number, b"".join(a.tobytes() for a in given))
         if key not in memory.fits:
             width = self._width(number, x[:due])
-            memory.fits[key] = fit_group(*given, width, len(self.network.groups[number]))
+            count = len(self.network.groups[number])
+            listed = bool(self.network.workflow.space.candidates)
+            memory.fits[key] = fit_group(*given, width, count, listed)
         return memory.fits[key]
 
     def _add_prior(self, number: int, chain: tuple[str, ...]) -> None:
@@ -403,7 +429,7 @@ class NetworkBelief:
             return None
         return self.with_groups(
             [
-                GroupProcess(f.kernel.shorter(f.doubt), g.x, g.levels, g.y, g.noise, g.nugget)
+                g.under(f.kernel.shorter(f.doubt))
                 for f, g in zip(self.fits, self.groups, strict=True)
             ]
         )

@@ -116,8 +116,10 @@ class Gains:
         std = self._telling(reach.std)
         better = improvement(reach.mean, std, best).mean(2)
         if quantity == self.belief.network.end:
-            center = mean.mean(1, keepdims=True)
-            shrink = self._share(quantity, (mean - center).std(1, keepdims=True))
+            weights = WEIGHTS[None, :, None]
+            center = np.sum(mean * weights, axis=1, keepdims=True)
+            spread = np.sqrt(np.sum((mean - center) ** 2 * weights, axis=1, keepdims=True))
+            shrink = self._share(quantity, spread)
             better = np.maximum(center + (mean - center) * shrink - best, 0.0).mean(2)
         better = np.broadcast_to(better, (len(self.x), OUTCOMES))
         return Response(series, better, reach)

@@ -1,16 +1,18 @@
 """Covariance of a quantity and its cheaper sources: Matérn 5/2 components, one a source.
 
-The dearest source of a property is a factor times the next cheaper one plus a process of its own
-(Kennedy & O'Hagan 2000), so that level l of L levels is a sum of components 0..l. With one level it
-is a plain Matérn kernel with one length scale per input (Rasmussen & Williams 2006, eq. 4.17). What
-no smooth function of the inputs explains is part of a component, too: a cheap source tells of the
-peculiarities of one candidate as well as of what it has in common with others.
+A source is a sum of what the cheaper ones are made of, each with a factor, and a process of its
+own: level l of L levels is a sum of components 0..l. That is the model of Kennedy & O'Hagan (2000)
+with factors to all cheaper sources instead of the next cheaper one alone, so that a dear proxy does
+not make what a cheap one says worthless (linear model of coregionalization; Álvarez, Rosasco &
+Lawrence 2012, section 4.2). With one level it is a plain Matérn kernel with one length scale per
+input (Rasmussen & Williams 2006, eq. 4.17). What no smooth function of the inputs explains is part
+of a component, too: a cheap source tells of the peculiarities of one candidate as well as of what
+it has in common with others.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from functools import cached_property
 from typing import final
 
 import numpy as np
@@ -25,20 +27,49 @@ MEAN_VARIANCE = 1.0
 """Prior variance of a component's unknown mean, in standardized units."""
 
 
+_CACHED = 2**16
+"""So many numbers of a block at once: they stay in the processor's cache."""
+
+
+def _distance(x: Matrix, z: Matrix, lengthscales: Vector) -> Matrix:
+    """Distance (n, m) of x (n, d) and z (m, d) in length scales, times the root of five."""
+    scale = np.sqrt(5.0) / lengthscales
+    if x.shape[1] == 1:
+        r = np.subtract.outer(x[:, 0] * scale, z[:, 0] * scale)
+        return np.abs(r, out=r)
+    r = cdist(x * scale, z * scale, "sqeuclidean")
+    return np.sqrt(r, out=r)
+
+
+def correlation(x: Matrix, z: Matrix, lengthscales: Vector) -> Matrix:
+    """Matérn 5/2 correlation (n, m) of x (n, d) and z (m, d)."""
+    r = _distance(x, z, lengthscales)
+    decay = np.negative(r)
+    np.exp(decay, out=decay)
+    value = r * (1.0 / 3.0)
+    value += 1.0
+    value *= r
+    value += 1.0
+    value *= decay
+    return value
+
+
 def matern(x: Matrix, z: Matrix, lengthscales: Vector) -> tuple[Matrix, Matrix]:
     """Matérn 5/2 correlation (n, m) of x (n, d) and z (m, d), and its slope factor.
 
     The derivative of the correlation by x_i is ``-slope * (x_i - z_i) / lengthscales_i**2``.
     """
-    square = cdist(x / lengthscales, z / lengthscales, "sqeuclidean")
-    r = np.sqrt(5.0 * square, out=square)
-    decay = np.exp(-r)
-    slope = (1.0 + r) * decay
+    r = _distance(x, z, lengthscales)
+    decay = np.negative(r)
+    np.exp(decay, out=decay)
+    slope = r + 1.0
+    value = np.multiply(r, r, out=r)
+    value *= 1.0 / 3.0
+    value += slope
+    value *= decay
+    slope *= decay
     slope *= 5.0 / 3.0
-    r *= 1.0 + r / 3.0
-    r += 1.0
-    r *= decay
-    return r, slope
+    return value, slope
 
 
 @final
@@ -52,46 +83,48 @@ class LevelKernel:
         Shape (L, d), one row per component.
     variances
         Shape (L,), variance of each component.
-    factors
-        Shape (L,), what a level keeps of the next cheaper one; the first is not used.
+    shares
+        Shape (L, L): the factor with which component m enters level l; one for m = l and zero for
+        m > l.
     roughness
         Shape (L,), variance of each component that belongs to one input alone.
     """
 
     lengthscales: Matrix
     variances: Vector
-    factors: Vector
+    shares: Matrix
     roughness: Vector
 
     @property
     def levels(self) -> int:
         return len(self.variances)
 
-    @cached_property
-    def shares(self) -> Matrix:
-        """Shape (L, L): the factor with which component m enters level l (zero for m > l)."""
-        shares = np.zeros((self.levels, self.levels))
-        for m in range(self.levels):
-            shares[m:, m] = np.cumprod(np.concatenate([[1.0], self.factors[m + 1 :]]))
-        return shares
-
     def __call__(self, x: Matrix, a: Levels, z: Matrix, b: Levels) -> Matrix:
         """Covariance (n, m) of x (n, d) at levels a (n,) with z (m, d) at levels b (m,)."""
-        total = np.zeros((len(x), len(z)))
+        total = np.empty((len(x), len(z)))
+        step = max(_CACHED // max(len(z), 1), 1)
+        for i in range(0, len(x), step):
+            self._fill(total[i : i + step], x[i : i + step], a[i : i + step], z, b)
+        return total
+
+    def _fill(self, total: Matrix, x: Matrix, a: Levels, z: Matrix, b: Levels) -> None:
+        """Write the covariance of x with z into ``total``."""
+        if self.levels > 1:
+            total[:] = 0.0
         for m in range(self.levels):
             left, right = self.shares[a, m], self.shares[b, m]
             if not left.any() or not right.any():
                 continue
-            value, _ = matern(x, z, self.lengthscales[m])
+            value = correlation(x, z, self.lengthscales[m])
             same = value >= 1.0 if self.roughness[m] > 0.0 else None
-            value *= self.variances[m]
-            value += MEAN_VARIANCE
+            into = value if self.levels > 1 else total
+            np.multiply(value, self.variances[m], out=into)
+            into += MEAN_VARIANCE
             if same is not None:
-                value[same] += self.roughness[m]
+                into[same] += self.roughness[m]
             if self.levels > 1:
                 value *= left[:, None] * right
-            total += value
-        return total
+                total += value
 
     def prior_variance(self, level: int) -> float:
         """Variance of one value of a level."""

@@ -51,8 +51,8 @@ class NetworkSettings:
     estimates
         ``both``, or one alone: ``gain`` (knowledge gradient) or ``chain`` (chain index).
     doubt
-        Whether every third decision is made with length scales as short as the data allow, and a
-        belief that promises nothing is doubted.
+        Whether every third decision is made with length scales as short as the data allow, among
+        steps that are no dearer, and a belief that promises nothing is doubted.
     cost_blind
         Whether every step counts as one credit, whatever it costs.
     """
@@ -111,21 +111,34 @@ class NetworkPlanner:
         if start is not None:
             return start
         prices = Prices(state, self._settings.cost_blind)
-        doubted = None
+        seed, estimates = self._seed(state), self._settings.estimates
+        found = proposals(belief, prices, pool, seed, estimates)
         if self._settings.doubt and len(state.observations) % _DOUBT_EVERY == _DOUBT_EVERY - 1:
-            doubted = belief.doubting()
-        if doubted is not None:
-            pool = make_pool(doubted, self._seed(state))
-        found = proposals(
-            doubted or belief, prices, pool, self._seed(state), self._settings.estimates
-        )
+            found = self._doubted(state, belief, prices, found)
         if self._settings.doubt and self._is_stale(state, belief, found):
             wary = belief.inflated(_WARY)
-            pool = make_pool(wary, self._seed(state))
-            doubts = proposals(wary, prices, pool, self._seed(state), self._settings.estimates)
+            doubts = proposals(wary, prices, make_pool(wary, seed), seed, estimates)
             if doubts and (len(state.observations) % 2 or doubts[0].cost < found[0].cost):
                 found = doubts
         return self._choose(state, found)
+
+    def _doubted(
+        self, state: State, belief: NetworkBelief, prices: Prices, found: list[Proposal]
+    ) -> list[Proposal]:
+        """What the doubted belief proposes among steps no dearer than the one that ``found`` takes.
+
+        Short length scales make every place promising that was not tried, also for the dear test
+        of something like what was just tested: a doubt may look elsewhere, but not spend more.
+        """
+        doubted = belief.doubting()
+        if doubted is None or not found:
+            return found
+        rate = state.budget.credits_per_hour
+        limit = prices.of(found[0].step).at(rate) * (1.0 + 1e-9)
+        seed = self._seed(state)
+        pool = make_pool(doubted, seed)
+        doubts = proposals(doubted, prices, pool, seed, self._settings.estimates)
+        return [d for d in doubts if prices.of(d.step).at(rate) <= limit] or found
 
     def _is_stale(self, state: State, belief: NetworkBelief, found: list[Proposal]) -> bool:
         """Whether, by its own belief, the rest of the budget would gain next to nothing.

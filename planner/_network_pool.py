@@ -22,6 +22,9 @@ _KEPT = 224
 _MIXED = 192
 _LOOKED_AT = 1536
 _LISTED = 8192
+_GLANCED_AT = 1024
+"""Of more points than these only some are looked at with all draws."""
+_GLANCE_DRAWS = 8
 _NEIGHBOURS = 256
 _FINISHABLE = 48
 _CLIMB_DRAWS = 16
@@ -115,9 +118,18 @@ def _from_candidates(belief: NetworkBelief, fixed: Matrix, seed: int) -> Pool:
         others = rng.choice(len(fixed), _LOOKED_AT // 3, replace=False)
         begun = belief.begun(fixed)
         fixed = fixed[np.unique(np.concatenate([best, others, begun]))]
+    if len(fixed) > _GLANCED_AT:
+        fixed = _glanced(belief, fixed, seed, rng)
     pool = screen(belief, fixed, seed)
     always = np.concatenate([_begun(belief, pool), rng.permutation(len(fixed))[:64]])
     return best_of(pool, kept(belief) + 64, always)
+
+
+def _glanced(belief: NetworkBelief, fixed: Matrix, seed: int, rng: np.random.Generator) -> Matrix:
+    """The better half of a long list by a few draws, with some at random."""
+    pool = screen(belief, fixed, seed, draws=_GLANCE_DRAWS)
+    always = np.concatenate([_begun(belief, pool), rng.permutation(len(fixed))[:64]])
+    return best_of(pool, _GLANCED_AT // 2, always).x
 
 
 def _some_candidates(belief: NetworkBelief, fixed: Matrix, rng: np.random.Generator) -> Matrix:
@@ -155,10 +167,12 @@ def kept(belief: NetworkBelief) -> int:
     return int(np.clip(4 * _KEPT // max(len(belief.network.learned), 1), _KEPT // 3, _KEPT))
 
 
-def screen(belief: NetworkBelief, x: Matrix, seed: int, best: float = -np.inf) -> Pool:
+def screen(
+    belief: NetworkBelief, x: Matrix, seed: int, best: float = -np.inf, draws: int = 32
+) -> Pool:
     """Believed end at points; gains are over ``best`` or the largest mean among them."""
     known = belief.lookup(x)
-    sample = joint_sample(belief, seed)
+    sample = joint_sample(belief, seed, draws)
     reach = forward(belief, x, known, sample.draws)
     mean = sample.mean(reach.mean)
     second = sample.mean(reach.std**2 + (reach.mean - mean[:, None, None]) ** 2)

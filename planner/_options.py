@@ -77,7 +77,7 @@ def failed_too_often(state: State, steps: Iterable[Step], target: Target) -> boo
 
 def bears_dose(state: State, steps: Iterable[Step], target: Target) -> bool:
     """Whether the target bears the dose of all of these steps, each at its cap."""
-    dose = sum(s.dose_e_per_A2.cap(s.positions_per_run) for s in steps if s.exposes)
+    dose = sum(s.dose_e_per_A2.cap(*s.usual_extent) for s in steps if s.exposes)
     return state.bears_dose(place_of(target, "site" if target.sample else "design"), dose)
 
 

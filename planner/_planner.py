@@ -12,7 +12,6 @@ from ..workflow import (
     Commitment,
     Decided,
     Decision,
-    Estimate,
     Failure,
     Goal,
     Grid,
@@ -29,8 +28,7 @@ from ..workflow import (
 )
 from ._build import build_action
 from ._make_policy import make_policy
-
-Value = float | tuple[float, float] | Estimate
+from ._told import Value, as_estimate
 
 
 @final
@@ -134,10 +132,10 @@ class Planner:
         if failure is None:
             _check_names(action, "values", set(estimates), {p.name for p in step.produces})
             _check_names(action, "grids", set(grids or {}), {p.name for p in step.predicts})
-        n = len(action.target.positions) or 1
-        cost = step.cost_credits.typical(n) if cost_credits is None else cost_credits
-        took = step.latency_h.typical(n) if hours is None else hours
-        dose = step.dose_e_per_A2.typical(n) if step.exposes else 0.0
+        size = step.extent(action)
+        cost = step.cost_credits.typical(*size) if cost_credits is None else cost_credits
+        took = step.latency_h.typical(*size) if hours is None else hours
+        dose = step.dose_e_per_A2.typical(*size) if step.exposes else 0.0
         dose = dose if dose_e_per_A2 is None else dose_e_per_A2
         _check_amounts(action, cost_credits=cost, hours=took, dose_e_per_A2=dose)
         start = self.state.running[action.id].hour
@@ -236,25 +234,3 @@ def _elsewhere(action: Action, step: Step) -> dict[str, ArrayRef]:
         p.name: ArrayRef(file=action.id, dataset=p.name, sha256="", shape=(), unit=p.unit or "1")
         for p in step.records
     }
-
-
-def as_estimate(name: str, value: Value, std: float) -> Estimate:
-    """A number, a (number, std) pair or an estimate as an estimate.
-
-    Raises
-    ------
-    SpecError
-        If it is not finite or the standard deviation is negative.
-    """
-    if isinstance(value, Estimate):
-        return value
-    number, spread = value if isinstance(value, tuple) else (value, std)
-    try:
-        return Estimate(value=float(number), std=float(spread))
-    except (TypeError, ValueError) as error:
-        raise SpecError(
-            f"quantity {name!r}",
-            f"{number!r} ± {spread!r}",
-            "finite numbers, std >= 0",
-            "tell failure='...' where there is no number",
-        ) from error

@@ -11,22 +11,29 @@ from ..workflow import (
     Alternative,
     Decision,
     Estimate,
-    Formula,
     Goal,
     Grant,
+    Level,
     Recommendation,
     SpecError,
+    Stake,
     State,
     Step,
     Target,
-    Wishes,
     Workflow,
+    place_of,
 )
 from ._build import build_action
 from ._follow_up import close, follow_up, unreduced
 from ._options import MAX_FAILURES
-from ._positions import Position, PositionBelief, features_of, measured_of
 from ._prices import Prices
+from ._retakes import bearable, dwell_parameters, retake_due, to_avoid
+from ._session_memory import START
+from ._session_visit import MODELS, Position, Visit
+from ._site_session import SiteSession
+from ._stakes import stake_at
+from ._step_prices import StepPrices, noise_at_1s
+from ._structure_property import StructureProperty
 
 Use = Literal["structure", "place", "random"]
 
@@ -35,8 +42,10 @@ Use = Literal["structure", "place", "random"]
 class PositionSearch:
     """Find the position with the largest value by spending few measurements.
 
-    ``use`` chooses what is believed: ``structure`` (local image structure and place; the policy
-    ``planner``), ``place`` (a plain Gaussian process on row and column; ``xy-gp``), or ``random``.
+    A :class:`StructureProperty` session says where to measure next and for how long, by gain per
+    credit. ``use`` chooses which models compete in it: all of them (``structure``, the policy
+    ``planner``) or a Gaussian process on row and column alone (``place``; ``xy-gp``). With
+    ``random`` the places are drawn, and the models are asked for the answer only.
     """
 
     def __init__(self, workflow: Workflow, goal: Goal, use: Use = "structure") -> None:
@@ -44,6 +53,9 @@ class PositionSearch:
         self._goal = goal
         self._use: Use = use
         self._final = workflow.producer(goal.quantity)
+        models = ("place",) if use == "place" else MODELS
+        self._for_goal = SiteSession(goal.quantity, models)
+        self._for_reward = SiteSession(goal.quantity, models)
 
     def decide(self, state: State) -> Decision:
         if state.running:
@@ -51,21 +63,24 @@ class PositionSearch:
         sessions = state.open_sessions()
         if not sessions:
             return self._open_or_stop(state)
-        session = next(iter(sessions))
+        name = next(iter(sessions))
         target = self._target(state)
-        sample = state.inventory.samples[sessions[session].grant.sample]
+        sample = state.inventory.samples[sessions[name].grant.sample]
         for step, at in unreduced(state, sample):
-            action = build_action(state, step, at, session=session)
-            if state.affordable(state.commitment(action), session):
-                return follow_up(state, session, action, Prices(state).of(step).credits, {})
+            stake = self._stake_of_last(state, at) if step.level is Level.REALTIME else None
+            action = build_action(state, step, at, session=name, stake=stake)
+            if state.affordable(state.commitment(action), name):
+                return follow_up(state, name, action, Prices(state).of(step).credits, {})
         chain = state.workflow.open_steps(self._final, target, state.inventory)
-        status = state.inventory.status((sample.id, target.site, ()))
-        if any(status.failures.get(s.name, 0) >= MAX_FAILURES for s in chain):
-            return close(state, session, f"{chain[0].name} failed three times in a row")
+        if any(_failures(state, s, target) >= MAX_FAILURES for s in chain):
+            return close(state, name, f"{chain[0].name} failed three times in a row")
         if chain[0].acts_on != "positions":
-            action = build_action(state, chain[0], target, session=session)
-            return self._act(state, session, action, f"{chain[0].name}: needed before any position")
-        return self._next_position(state, session, chain, target)
+            action = build_action(state, chain[0], target, session=name)
+            return self._act(state, name, action, f"{chain[0].name}: needed before any position")
+        session = self._session(state, target)
+        if session is None:
+            return close(state, name, "no position is known")
+        return self._next_position(state, name, chain, target, session)
 
     def _open_or_stop(self, state: State) -> Decision:
         if state.sessions:
@@ -100,100 +115,118 @@ class PositionSearch:
             )
         return Target(design=samples[0].sites[0], sample=samples[0].id, site=0)
 
-    def _belief(
-        self, state: State, target: Target, reward: Formula | None = None
-    ) -> PositionBelief | None:
-        features = features_of(state, target)
-        if features is None:
-            return None
-        use = "structure" if self._use == "structure" else "place"
-        measured = measured_of(state, target, self._goal.quantity, reward)
-        return PositionBelief(features, measured, use)
+    def _session(self, state: State, target: Target) -> StructureProperty | None:
+        """The session that decides, with what people wish now."""
+        keeper = self._for_goal if state.wishes.reward is None else self._for_reward
+        session = keeper.of(state, target, state.wishes.reward)
+        if session is not None:
+            session.wish(state.wishes.model_copy(update={"reward": None}))
+        return session
+
+    def _stake_of_last(self, state: State, target: Target) -> Stake | None:
+        """What the newest measurement of a site was worth when it was chosen."""
+        for observation in reversed(state.observations):
+            action = state.actions[observation.action_id]
+            here = (action.target.sample, action.target.site) == (target.sample, target.site)
+            if here and action.target.positions:
+                return action.stake
+        return None
+
+    # -- where to measure next --------------------------------------------------------------------
 
     def _next_position(
-        self, state: State, session: str, chain: tuple[Step, ...], target: Target
-    ) -> Decision:
-        belief = self._belief(state, target, state.wishes.reward)
-        step = chain[0]
-        taken = self._taken(state, target)
-        if belief is None:
-            return close(state, session, "no position is known")
-        forbidden = {p for p in belief.positions if not state.wishes.allows(*p)}
-        left = sorted(set(belief.positions) - taken - forbidden)
-        if len(left) < step.batch:
-            return close(state, session, "every position that may be measured is measured")
-        rng = np.random.default_rng([state.seed, 5, state.actions_numbered])
-        if self._use == "random":
-            picked = tuple(left[i] for i in rng.choice(len(left), step.batch, replace=False))
-            gain = 0.0
-        else:
-            picked, gain = belief.for_best(step.batch, [*taken, *forbidden], rng, state.wishes)
-        price = Prices(state).chain(chain).credits
-        rate = state.sessions[session].grant.reservation_rate
-        if self._use != "random" and len(taken) >= 6 and gain / max(price, 1e-9) < rate:
-            reason = (
-                f"the best position is worth {gain / max(price, 1e-9):.2g} per credit, "
-                f"less than {rate:.2g}"
-            )
-            return close(state, session, reason)
-        action = build_action(
-            state, step, target.model_copy(update={"positions": picked}), session=session
-        )
-        if not state.affordable(state.commitment(action), session):
-            return close(state, session, f"the grant does not bear another {step.name}")
-        return self._measure(state, session, action, belief, gain, price)
-
-    def _taken(self, state: State, target: Target) -> set[Position]:
-        """Positions that were probed, or refused."""
-        refused = {p for i in state.refused for p in state.actions[i].target.positions}
-        return refused | set(state.inventory.status((target.sample or "", target.site, ())).probed)
-
-    def _measure(
         self,
         state: State,
-        session: str,
-        action: Action,
-        belief: PositionBelief,
-        gain: float,
-        price: float,
+        name: str,
+        chain: tuple[Step, ...],
+        target: Target,
+        session: StructureProperty,
     ) -> Decision:
-        index = belief.positions.index(action.target.positions[0])
-        mean, std = float(belief.mean()[index]), float(belief.std()[index])
-        where = ", ".join(str(p) for p in action.target.positions)
-        reason = f"position {where} ({self.name}): believed {mean:.3g} ± {std:.2g}"
-        if self._use != "random" and state.wishes.exploit:
-            reason += ", the largest of all: exploiting, as was wished"
-        return self._act(state, session, action, reason).model_copy(
+        step = chain[0]
+        avoid = to_avoid(state, target)
+        dwells = bearable(state, name, step, target)
+        if not dwells:
+            return close(state, name, f"the grant does not bear another {step.name}")
+        prior = self._final.noise.get(self._goal.quantity, 0.0)
+        noise = noise_at_1s(state, step, target, session.told(), prior)
+        session.prices = StepPrices.of(state, chain, dwells, noise)
+        again = retake_due(state, step, target)
+        if again is not None:
+            action = self._action(
+                state, name, step, target, session, again.positions, again.dwell_s, avoid
+            )
+            if state.affordable(state.commitment(action), name):
+                return self._act(state, name, action, f"{_where(action)} again: {again.reason}")
+        if len(session.open_places(avoid)) < step.batch:
+            return close(state, name, "every position that may be measured is measured")
+        if self._use == "random":
+            return self._anywhere(state, name, step, target, session, avoid)
+        visits = session.propose(step.batch, avoid)
+        value, price = _worth(session, visits)
+        rate = state.sessions[name].grant.reservation_rate
+        if session.measured >= START and value / price < rate:
+            reason = (
+                f"the best position is worth {value / price:.2g} per credit, less than {rate:.2g}"
+            )
+            return close(state, name, reason)
+        dwell = max(v.dwell_s for v in visits)
+        picked = tuple(v.position for v in visits)
+        action = self._action(state, name, step, target, session, picked, dwell, avoid)
+        expected = visits[0].expected if session.measured >= START else None
+        reason = f"{_where(action)} ({self.name}): {_believed(expected)}{visits[0].reason}"
+        others = session.ranked(5 + len(picked), avoid)
+        alternatives = [_alternative(session, step, v) for v in others if v.position not in picked]
+        told = expected is not None and state.wishes.reward is None
+        return self._act(state, name, action, reason).model_copy(
             update={
-                "value": gain,
+                "value": value,
                 "price_credits": price,
-                "index": gain / max(price, 1e-9),
-                "expected": {}
-                if state.wishes.reward is not None
-                else {self._goal.quantity: Estimate(value=mean, std=std)},
-                "alternatives": self._runners_up(belief, action, price, state.wishes),
+                "index": value / price,
+                "expected": {self._goal.quantity: expected} if told else {},
+                "alternatives": tuple(alternatives[:5]),
             }
         )
 
-    def _runners_up(
-        self, belief: PositionBelief, action: Action, price: float, wishes: Wishes
-    ) -> tuple[Alternative, ...]:
-        if self._use == "random":
-            return ()
-        gain = belief.gains(wishes)
-        order = np.argsort(-gain, kind="stable")[:6]
-        return tuple(
-            Alternative(
-                label=f"position {belief.positions[i]}",
-                step=action.step,
-                value=float(gain[i]),
-                price_credits=price,
-                index=float(gain[i]) / max(price, 1e-9),
-            )
-            for i in order
-            if belief.positions[i] not in action.target.positions
-            and wishes.allows(*belief.positions[i])
-        )[:5]
+    def _anywhere(
+        self,
+        state: State,
+        name: str,
+        step: Step,
+        target: Target,
+        session: StructureProperty,
+        avoid: set[Position],
+    ) -> Decision:
+        """Places drawn by lot, with the usual dwell."""
+        rng = np.random.default_rng([state.seed, 5, state.actions_numbered])
+        free = session.open_places(avoid)
+        picked = tuple(free[i] for i in rng.choice(len(free), step.batch, replace=False))
+        there = target.model_copy(update={"positions": picked})
+        action = build_action(state, step, there, session=name)
+        if not state.affordable(state.commitment(action), name):
+            return close(state, name, f"the grant does not bear another {step.name}")
+        return self._act(state, name, action, f"{_where(action)} (random): drawn by lot")
+
+    def _action(
+        self,
+        state: State,
+        name: str,
+        step: Step,
+        target: Target,
+        session: StructureProperty,
+        positions: tuple[Position, ...],
+        dwell_s: float,
+        avoid: set[Position],
+    ) -> Action:
+        return build_action(
+            state,
+            step,
+            target.model_copy(update={"positions": positions}),
+            session=name,
+            parameters=dwell_parameters(step, dwell_s),
+            stake=None
+            if self._use == "random"
+            else stake_at(state, name, step, target, session, positions, avoid),
+        )
 
     def _act(self, state: State, session: str, action: Action, reason: str) -> Decision:
         return Decision(
@@ -210,16 +243,42 @@ class PositionSearch:
 
     def recommend(self, state: State) -> Recommendation | None:
         """The measured position with the largest believed value; None before the first."""
-        unit = state.workflow.unit(self._goal.quantity)
-        target = self._target(state)
-        belief = self._belief(state, target)
-        if belief is None or not len(belief.rows):
+        session = self._for_goal.of(state, self._target(state))
+        if session is None or not session.measured:
             return None
-        mean, std = belief.mean(), belief.std()
-        best = int(belief.rows[np.argmax(mean[belief.rows])])
+        position, estimate = session.best()
         return Recommendation(
             goal=self._goal,
-            position=belief.positions[best],
-            estimate=Estimate(value=float(mean[best]), std=float(std[best])),
-            unit=unit,
+            position=position,
+            estimate=estimate,
+            unit=state.workflow.unit(self._goal.quantity),
         )
+
+
+def _failures(state: State, step: Step, target: Target) -> int:
+    return state.inventory.status(place_of(target, step.acts_on)).failures.get(step.name, 0)
+
+
+def _where(action: Action) -> str:
+    return f"position {', '.join(str(p) for p in action.target.positions)}"
+
+
+def _believed(told: Estimate | None) -> str:
+    return "" if told is None else f"believed {told.value:.3g} ± {told.std:.2g}; "
+
+
+def _worth(session: StructureProperty, visits: list[Visit]) -> tuple[float, float]:
+    """Gain in the unit of the reward, and price in credits."""
+    return sum(v.gain for v in visits) * session.unit, sum(v.price for v in visits)
+
+
+def _alternative(session: StructureProperty, step: Step, visit: Visit) -> Alternative:
+    value, price = _worth(session, [visit])
+    dwell = "" if step.dwell is None else f" for {visit.dwell_s:g} s"
+    return Alternative(
+        label=f"position {visit.position}{dwell}",
+        step=step.name,
+        value=value,
+        price_credits=price,
+        index=value / price,
+    )

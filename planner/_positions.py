@@ -1,4 +1,4 @@
-"""Inside a specimen: where to put the probe next.
+"""Inside a site: which positions tell most about its mean.
 
 Local structure around every possible position is given as features (from an image). The property
 is one Gaussian process on these features together with the place itself, each with a length scale
@@ -9,19 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal, final
+from typing import final
 
 import numpy as np
-from scipy.stats import norm
 
-from ..workflow import Estimate, Formula, State, Step, Table, Target, Wishes, Workflow
+from ..workflow import Estimate, State, Step, Table, Target, Workflow
 from ._gp import Matrix, Process, Vector, default_kernel, fit_kernel
-from ._session_reward import reward_of
-
-Position = tuple[int, int]
-
-_RANDOM_START = 6
-_NO_WISHES = Wishes()
+from ._session_visit import Position
 
 
 @dataclass(frozen=True)
@@ -43,8 +37,6 @@ class PositionBelief:
         Table of all positions with columns ``f0, f1, ...`` of local structure.
     measured
         What was measured so far.
-    use
-        ``structure`` (features and place) or ``place`` (row and column alone).
     noise_std
         Standard deviation of one measurement where none is given.
     """
@@ -53,7 +45,6 @@ class PositionBelief:
         self,
         features: Table,
         measured: Measured,
-        use: Literal["structure", "place"] = "structure",
         noise_std: float = 0.0,
     ) -> None:
         self.positions = features.positions
@@ -61,10 +52,8 @@ class PositionBelief:
         span = np.maximum(place.max(0) - place.min(0), 1.0)
         place = (place - place.min(0)) / span
         names = sorted(c for c in features.columns if c[0] == "f" and c[1:].isdigit())
-        inputs = self._local = place
+        inputs = place
         if names:
-            self._local = np.array([features.columns[c] for c in names]).T
-        if use == "structure" and names:
             local = np.array([features.columns[c] for c in names]).T
             local = (local - local.mean(0)) / np.maximum(local.std(0).max(), 1e-12)
             inputs = np.column_stack([local / 4.0, place * 0.5])
@@ -126,67 +115,6 @@ class PositionBelief:
             covariance = covariance - np.outer(column, column) / variance[best]
         return tuple(chosen)
 
-    def improvement(self) -> tuple[Vector, float]:
-        """Expected improvement over the best believed measured position, and that best.
-
-        Jones, Schonlau & Welch 1998, eq. 15, with the posterior mean as the incumbent.
-        """
-        mean, std = self.mean(), np.maximum(self.std(), 1e-12)
-        best = float(mean[self.rows].max()) if len(self.rows) else float(mean.max())
-        z = (mean - best) / std
-        gain = std * (z * norm.cdf(z) + norm.pdf(z))
-        gain[self.rows] = 0.0
-        return gain, best
-
-    def gains(self, wishes: Wishes) -> Vector:
-        """What measuring each position is worth to people who wish this, in the property's unit.
-
-        The expected improvement and the standard deviation by their weights, or the mean above the
-        lowest where the largest believed value is to be measured next. What looks like the place
-        that more is wanted of is worth more by so many times the largest gain.
-        """
-        gain = np.zeros(len(self.positions))
-        if wishes.exploit:
-            mean = self.mean()
-            gain = mean - mean.min()
-        else:
-            if wishes.maximize:
-                gain += wishes.maximize * self.improvement()[0]
-            if wishes.explore:
-                gain += wishes.explore * self.std()
-        gain += self._liking(wishes) * float(gain.max())
-        gain[self.rows] = 0.0
-        return gain
-
-    def _liking(self, wishes: Wishes) -> Vector:
-        if wishes.more_like is None or wishes.more_like not in self.positions:
-            return np.zeros(len(self.positions))
-        place = self._local[self.positions.index(wishes.more_like)]
-        away = np.linalg.norm(self._local - place, axis=1)
-        near = float(np.quantile(away, 0.1)) or 1.0
-        return wishes.liking * np.exp(-0.5 * (away / near) ** 2)
-
-    def for_best(
-        self,
-        count: int,
-        taken: Sequence[Position],
-        rng: np.random.Generator,
-        wishes: Wishes = _NO_WISHES,
-    ) -> tuple[tuple[Position, ...], float]:
-        """``count`` positions with the largest gain (:meth:`gains`), and the largest of these
-        gains.
-
-        While fewer than six values are known, positions are drawn at random instead.
-        """
-        gain = self.gains(wishes)
-        done = set(taken)
-        left = np.array([i for i, p in enumerate(self.positions) if p not in done])
-        if len(self.rows) < _RANDOM_START:
-            drawn = rng.choice(left, min(count, len(left)), replace=False)
-            return tuple(self.positions[i] for i in drawn), float(gain.max())
-        order = left[np.argsort(-gain[left], kind="stable")]
-        return tuple(self.positions[i] for i in order[:count]), float(gain[order[0]])
-
 
 def features_of(state: State, target: Target) -> Table | None:
     """The table of local structure for a site, whichever step gave it."""
@@ -197,10 +125,8 @@ def features_of(state: State, target: Target) -> Table | None:
     return None
 
 
-def measured_of(
-    state: State, target: Target, quantity: str, reward: Formula | None = None
-) -> Measured:
-    """Good values of ``quantity``, or of a reward from all that was measured, at positions."""
+def measured_of(state: State, target: Target, quantity: str) -> Measured:
+    """Good values of ``quantity`` at positions."""
     table = state.inventory.table(state.workflow.producer(quantity).name, target)
     if table is None or quantity not in table.columns:
         return Measured((), np.zeros(0), np.zeros(0))
@@ -208,10 +134,6 @@ def measured_of(
     good = np.array(table.columns.get("good", (1.0,) * count)) > 0.5
     values = np.array(table.columns[quantity])
     std = np.array(table.columns.get(f"{quantity}_std", (0.0,) * count))
-    if reward is not None and set(reward.names) <= set(table.columns):
-        pairs = [reward_of(reward, values_at(table, i)) for i in range(count) if good[i]]
-        values, std = np.zeros(count), np.zeros(count)
-        values[good], std[good] = np.array(pairs).reshape(-1, 2).T
     return Measured(
         tuple(p for p, g in zip(table.positions, good, strict=True) if g), values[good], std[good]
     )

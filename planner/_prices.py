@@ -51,20 +51,24 @@ class Prices:
                 continue
             action = state.actions[observation.action_id]
             step = state.workflow.step(action.step)
-            n = len(action.target.positions) or 1
-            _note(costs[step.name], observation.cost_credits, step.cost_credits.typical(n))
-            _note(hours[step.name], observation.duration_h, step.latency_h.typical(n))
+            size = step.extent(action)
+            _note(costs[step.name], observation.cost_credits, step.cost_credits.typical(*size))
+            _note(hours[step.name], observation.duration_h, step.latency_h.typical(*size))
         self._cost = {k: _factor(v) for k, v in costs.items()}
         self._hour = {k: _factor(v) for k, v in hours.items()}
 
-    def of(self, step: Step, positions: int | None = None) -> Price:
-        """Expected price of one run, without waiting."""
+    def of(self, step: Step, positions: int | None = None, dwell_s: float | None = None) -> Price:
+        """Expected price of one run, without waiting; on the usual positions with the usual dwell
+        where these are not given."""
         if self._blind:
             return Price(1.0, 0.0)
-        n = step.positions_per_run if positions is None else positions
+        size = (
+            step.positions_per_run if positions is None else positions,
+            step.dwell_of() if dwell_s is None else dwell_s,
+        )
         return Price(
-            step.cost_credits.expected(n) * self._cost.get(step.name, 1.0),
-            step.latency_h.expected(n) * self._hour.get(step.name, 1.0),
+            step.cost_credits.expected(*size) * self._cost.get(step.name, 1.0),
+            step.latency_h.expected(*size) * self._hour.get(step.name, 1.0),
         )
 
     def chain(self, steps: tuple[Step, ...]) -> Price:

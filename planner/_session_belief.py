@@ -14,6 +14,8 @@ from ._session_gp import LocalProcess, Prediction, Readings
 from ._session_trees import Trees
 
 COMPONENTS = 8
+DESCRIPTORS = 12
+"""Up to so many columns each mean something by themselves."""
 _FORGET = 0.98
 """What a log score keeps of its weight with every further measurement."""
 _WORST = -8.0
@@ -25,7 +27,8 @@ class Views:
     """What models may see of candidates: places (N, 2) from 0 to 1, patches (N, p), components.
 
     Patches have mean 0 and standard deviation 1 overall; components (N, k) are their principal
-    ones, the first with standard deviation 1.
+    ones, the first with standard deviation 1. Of a dozen columns or fewer, each has mean 0 and
+    standard deviation 1, and they are the components themselves.
     """
 
     places: Matrix
@@ -38,13 +41,17 @@ class Views:
         from sklearn.decomposition import PCA
 
         span = np.maximum(np.ptp(positions, axis=0).max(), 1)
-        places = (positions - positions.min(axis=0)) / span
+        places = ((positions - positions.min(axis=0)) / span).astype(np.float64)
+        if patches.shape[1] <= DESCRIPTORS:
+            spreads = patches.std(axis=0)
+            each = (patches - patches.mean(axis=0)) / np.where(spreads > 0.0, spreads, 1.0)
+            return cls(places, each, each)
         spread = float(patches.std()) or 1.0
         flat = (patches - patches.mean()) / spread
         count = min(COMPONENTS, *flat.shape)
         scores = PCA(count, svd_solver="covariance_eigh").fit_transform(flat)
         largest = float(scores.std(axis=0).max())
-        return cls(places.astype(np.float64), flat, scores / (largest or 1.0))
+        return cls(places, flat, scores / (largest or 1.0))
 
 
 @final

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from ..workflow import Wishes
 from ._gp import Matrix, Vector
-from ._session_prices import ProbePrices, distances
+from ._session_prices import VisitPrices, distances
 from ._session_value import LocalValue
 
 Rows = NDArray[np.int64]
@@ -19,11 +19,12 @@ _POOL = 256
 
 @dataclass(frozen=True)
 class Choice:
-    """A candidate's row, how long to stay there, and what that is worth."""
+    """A candidate's row, how long to stay there, what that is worth, and its price."""
 
     row: int
     dwell_s: float
     gain: float
+    price: float
 
 
 def spread_out(seen: Matrix, known: Sequence[int], free: Rows, count: int, seed: int) -> list[int]:
@@ -43,15 +44,31 @@ def spread_out(seen: Matrix, known: Sequence[int], free: Rows, count: int, seed:
 
 
 @dataclass(frozen=True)
+class Offers:
+    """Of every candidate (N,): its best dwell, the gain, the price, and what they are ranked by."""
+
+    dwells_s: Vector
+    gains: Vector
+    prices: Vector
+    ranks: Vector
+
+    def choice(self, row: int) -> Choice:
+        """One of them."""
+        return Choice(
+            row, float(self.dwells_s[row]), float(self.gains[row]), float(self.prices[row])
+        )
+
+
+@dataclass(frozen=True)
 class Chooser:
-    """Takes the largest gain per minute, one place after another.
+    """Takes the largest gain per price, one place after another.
 
     ``covariance`` gives the posterior covariance (N,) of a row with all. What was chosen counts as
     measured, and the way to the next place begins at the nearest of them.
     """
 
     positions: Rows
-    prices: ProbePrices
+    prices: VisitPrices
     wishes: Wishes
     covariance: Callable[[int], Vector]
 
@@ -61,10 +78,12 @@ class Chooser:
         """Up to ``count`` of the free rows."""
         allowed = np.zeros(len(self.positions), dtype=bool)
         allowed[free] = True
-        away = None if here is None else distances(self.positions, np.array([here]))[:, 0]
+        away = self._away(here)
         chosen: list[Choice] = []
         for _ in range(min(count, len(free))):
-            choice = self._best(value, allowed, away)
+            offers = self._offers(value, away)
+            row = int(np.argmax(np.where(allowed, offers.ranks, -np.inf)))
+            choice = offers.choice(row)
             chosen.append(choice)
             allowed[choice.row] = False
             step = distances(self.positions, self.positions[[choice.row]])[:, 0]
@@ -74,14 +93,28 @@ class Chooser:
                 value = value.given(choice.row, self.covariance(choice.row), noise)
         return chosen
 
-    def _best(self, value: LocalValue, allowed: NDArray[np.bool_], away: Vector | None) -> Choice:
-        """The largest gain per minute; exploiting, the largest gain, with the longest dwell."""
-        found: list[tuple[float, Choice]] = []
+    def ranked(
+        self, value: LocalValue, free: Rows, here: tuple[int, int] | None, count: int
+    ) -> list[Choice]:
+        """The ``count`` best of the free rows, each as if it alone were measured."""
+        offers = self._offers(value, self._away(here))
+        order = free[np.argsort(-offers.ranks[free], kind="stable")][:count]
+        return [offers.choice(int(row)) for row in order]
+
+    def _away(self, here: tuple[int, int] | None) -> Vector | None:
+        return None if here is None else distances(self.positions, np.array([here]))[:, 0]
+
+    def _offers(self, value: LocalValue, away: Vector | None) -> Offers:
+        """The dwell of the largest gain per price; exploiting, the longest, ranked by gain."""
         exploit = self.wishes.exploit
-        for dwell in self.prices.dwells_s[-1:] if exploit else self.prices.dwells_s:
-            gain = value.gain(self.wishes, self.prices.noise(dwell))
-            minutes = self.prices.minutes(0.0 if away is None else away, dwell)
-            rate = np.where(allowed, gain if exploit else gain / minutes, -np.inf)
-            row = int(np.argmax(rate))
-            found.append((float(rate[row]), Choice(row, dwell, float(gain[row]))))
-        return max(found, key=lambda f: f[0])[1]
+        dwells = self.prices.dwells_s[-1:] if exploit else self.prices.dwells_s
+        many = np.ones(len(self.positions))
+        gains = np.array([value.gain(self.wishes, self.prices.noise(d)) for d in dwells])
+        prices = np.array(
+            [many * self.prices.price(0.0 if away is None else away, d) for d in dwells]
+        )
+        ranks = gains if exploit else gains / prices
+        best = np.argmax(ranks, axis=0)
+        each = np.arange(len(self.positions))
+        picked = (a[best, each] for a in (gains, prices, ranks))
+        return Offers(np.array(dwells)[best], *picked)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import final
+from typing import Protocol, final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +13,32 @@ from ..workflow import Record
 from ._gp import Matrix, Vector
 
 Places = NDArray[np.int64]
+
+
+class VisitPrices(Protocol):
+    """What a session asks of prices."""
+
+    @property
+    def dwells_s(self) -> tuple[float, ...]:
+        """Dwells to choose from, ascending."""
+        ...
+
+    @property
+    def first_dwell_s(self) -> float:
+        """Dwell at the first places, which are spread out before any model is asked."""
+        ...
+
+    def noise(self, dwell_s: float) -> float:
+        """Standard deviation of one measurement of the reward."""
+        ...
+
+    def price(self, pixels: Vector | float, dwell_s: float) -> Vector:
+        """Of a move over so many pixels and a dwell: minutes, credits, whatever is short."""
+        ...
+
+    def minutes(self, pixels: Vector | float, dwell_s: float) -> Vector:
+        """Instrument minutes of the same."""
+        ...
 
 
 @final
@@ -45,6 +71,11 @@ class ProbePrices(Record):
             raise ValueError(f"dwells {self.dwells_s} are not positive and ascending")
         return self
 
+    @property
+    def first_dwell_s(self) -> float:
+        """The longest: what comes later is compared with the first places."""
+        return self.dwells_s[-1]
+
     def noise(self, dwell_s: float) -> float:
         """Standard deviation of one measurement."""
         return float(np.hypot(self.noise_at_1s / np.sqrt(dwell_s), self.least_noise))
@@ -53,6 +84,10 @@ class ProbePrices(Record):
         """Of a move over so many pixels, settling and a dwell."""
         seconds = np.asarray(pixels) / self.speed_px_per_s + self.settle_s + dwell_s
         return np.asarray(seconds) / 60.0
+
+    def price(self, pixels: Vector | float, dwell_s: float) -> Vector:
+        """What is short in a session by itself: minutes."""
+        return self.minutes(pixels, dwell_s)
 
 
 def distances(a: Places, b: Places) -> Matrix:

@@ -18,14 +18,15 @@ _WHO = "structure-property session"
 class Visit(Record):
     """A place to measure, for how long, and what the way there, settling and the dwell take.
 
-    ``gain`` is what the measurement is worth in standard deviations of the reward, ``expected``
-    what is believed there.
+    ``gain`` is what the measurement is worth in standard deviations of the reward, ``price`` what
+    it was weighed against (minutes, in a session by itself), ``expected`` what is believed there.
     """
 
     position: Position
     dwell_s: float
     minutes: float
     gain: float
+    price: float
     expected: Estimate | None = None
     reason: str = ""
 

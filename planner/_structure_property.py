@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import final
 
 import numpy as np
@@ -10,21 +10,19 @@ from numpy.typing import NDArray
 
 from ..workflow import Estimate, Formula, SpecError, Wishes
 from ._gp import Matrix, Vector
-from ._planner import as_estimate
 from ._session_belief import LocalBelief, Views
 from ._session_choice import Choice, Chooser, spread_out
-from ._session_gp import Prediction, Readings
-from ._session_prices import ProbePrices, shortest_path
-from ._session_reward import Reward, reward_of
+from ._session_gp import Prediction
+from ._session_memory import START, WHO, Memory
+from ._session_prices import ProbePrices, VisitPrices, shortest_path
+from ._session_reward import Reward
 from ._session_value import LocalValue, Overview
 from ._session_visit import MODELS, Position, Visit, check_models, check_views
 from ._threads import one_thread
+from ._told import Value, as_estimate
 
-_START = 8
-"""Places drawn spread out over the structures before any model is asked."""
 _OVERVIEW = 160
 """Places that stand for all where it is asked what becomes known everywhere."""
-_WHO = "structure-property session"
 
 
 @final
@@ -39,11 +37,12 @@ class StructureProperty:
     positions
         Where may be measured: (N, 2) rows and columns in pixels, each once.
     patches
-        What the image shows around each, (N, p).
+        What the image shows around each, (N, p). A dozen columns or fewer are descriptors, of which
+        each is seen by the models as it is; of more, the principal components are.
     reward
         A quantity's name, a formula of measured quantities, or a function of their values.
     prices
-        Minutes and noise of visits.
+        Minutes and noise of visits, or what else they cost.
     wishes
         Weights of the largest value and of knowing everywhere, and whatever else people want; may
         be changed at any time by :meth:`wish`.
@@ -66,7 +65,7 @@ class StructureProperty:
         positions: NDArray[np.int64],
         patches: Matrix,
         reward: str | Formula | Reward,
-        prices: ProbePrices | None = None,
+        prices: VisitPrices | None = None,
         *,
         wishes: Wishes | None = None,
         rewards: Mapping[str, Reward] | None = None,
@@ -76,19 +75,18 @@ class StructureProperty:
         self.positions = np.asarray(positions, dtype=np.int64)
         check_views(self.positions, np.asarray(patches))
         check_models(models)
-        self.prices, self.wishes = prices or ProbePrices(), wishes or Wishes()
+        self.prices: VisitPrices = prices or ProbePrices()
+        self.wishes = wishes or Wishes()
         self._rewards = dict(rewards or {})
         self._asked_for = Formula(expression=reward) if isinstance(reward, str) else reward
-        self._models, self._seed = tuple(models), seed
+        self._seed = seed
         self._views = Views.of(self.positions, np.asarray(patches, dtype=np.float64))
         self._rows = {(int(r), int(c)): i for i, (r, c) in enumerate(self.positions)}
-        self._told: list[tuple[int, dict[str, Estimate]]] = []
+        self._memory = Memory(self._views, self._reward(self.wishes), tuple(models), seed)
         self._pending: dict[Position, Visit] = {}
         self._failed: set[int] = set()
-        self._unseen = 0
         self._here: Position | None = None
         self.minutes = 0.0
-        self.belief = LocalBelief(self._views, seed, self._models)
 
     # -- asking -----------------------------------------------------------------------------------
 
@@ -102,29 +100,47 @@ class StructureProperty:
         """
         if self._pending:
             raise SpecError(
-                _WHO,
+                WHO,
                 "another question",
                 f"what came of {sorted(self._pending)} first",
                 "ingest each visit once, with failure=True if it failed",
             )
-        with one_thread():
-            self._learn()
-            free = self._free()
-            if not len(free):
-                return []
-            chosen = self._chosen(free, n)
-        visits = self._along_a_path(chosen)
+        visits = self.propose(n)
         self._pending = {v.position: v for v in visits}
         return visits
 
+    def propose(self, n: int = 1, avoid: Collection[Position] = ()) -> list[Visit]:
+        """What :meth:`suggest` would say, without the positions in ``avoid``; nobody has to answer.
+
+        Asking does not change what is answered later.
+        """
+        with one_thread():
+            self._memory.learn()
+            free = self._free(avoid)
+            return self._along_a_path(self._chosen(free, n)) if len(free) else []
+
+    def ranked(self, n: int, avoid: Collection[Position] = ()) -> list[Visit]:
+        """The ``n`` places worth most for their price, each as if it alone were measured, best
+        first; none while places are still spread out over the structures."""
+        with one_thread():
+            self._memory.learn()
+            free = self._free(avoid)
+            if not len(free) or self.measured < START:
+                return []
+            choices = self._chooser().ranked(self._value(), free, self._here, n)
+            return [self._visit(choice, self._here) for choice in choices]
+
     def _chosen(self, free: NDArray[np.int64], count: int) -> list[Choice]:
-        if len(self._told) < _START:
+        if self.measured < START:
             seen = np.column_stack([self._views.components, self._views.places])
-            known = [row for row, _ in self._told]
-            rows = spread_out(seen, known, free, min(count, _START - len(known)), self._seed)
-            return [Choice(row, self.prices.dwells_s[-1], 0.0) for row in rows]
-        chooser = Chooser(self.positions, self.prices, self.wishes, self._covariance)
-        return chooser.choose(self._value(), free, self._here, count)
+            count = min(count, START - self.measured)
+            rows = spread_out(seen, self._memory.rows, free, count, self._seed)
+            dwell = self.prices.first_dwell_s
+            return [Choice(row, dwell, 0.0, float(self.prices.price(0.0, dwell))) for row in rows]
+        return self._chooser().choose(self._value(), free, self._here, count)
+
+    def _chooser(self) -> Chooser:
+        return Chooser(self.positions, self.prices, self.wishes, self._covariance)
 
     def _covariance(self, row: int) -> Vector:
         return self.belief.covariance(np.array([row]))[:, 0]
@@ -132,30 +148,31 @@ class StructureProperty:
     def _along_a_path(self, chosen: Sequence[Choice]) -> list[Visit]:
         places = [self._place(choice.row) for choice in chosen]
         here, visits = self._here, []
-        mixed = self.belief.mixed() if self._told else None
         for i in shortest_path(here, places):
-            choice = chosen[i]
-            apart = 0.0 if here is None else float(np.hypot(*np.subtract(places[i], here)))
-            visits.append(
-                Visit(
-                    position=places[i],
-                    dwell_s=choice.dwell_s,
-                    minutes=float(self.prices.minutes(apart, choice.dwell_s)),
-                    gain=choice.gain,
-                    expected=None if mixed is None else _estimate(mixed, choice.row),
-                    reason=self._reason(choice.gain),
-                )
-            )
+            visits.append(self._visit(chosen[i], here))
             here = places[i]
         return visits
 
+    def _visit(self, choice: Choice, here: Position | None) -> Visit:
+        place = self._place(choice.row)
+        apart = 0.0 if here is None else float(np.hypot(*np.subtract(place, here)))
+        return Visit(
+            position=place,
+            dwell_s=choice.dwell_s,
+            minutes=float(self.prices.minutes(apart, choice.dwell_s)),
+            gain=choice.gain,
+            price=choice.price,
+            expected=_estimate(self.belief.mixed(), choice.row) if self.measured else None,
+            reason=self._reason(choice.gain),
+        )
+
     def _reason(self, gain: float) -> str:
-        if len(self._told) < _START:
+        if self.measured < START:
             return "unlike the places measured so far"
         leader = self.belief.leader
         trust = f"{leader} ({self.belief.weights[leader]:.0%})"
         if self.wishes.exploit:
-            return f"the largest value believed, by {trust}"
+            return f"the largest value believed, exploiting as was wished, by {trust}"
         return f"gain {gain:.2g} standard deviations, by {trust}"
 
     # -- telling ----------------------------------------------------------------------------------
@@ -163,7 +180,7 @@ class StructureProperty:
     def ingest(
         self,
         position: Position,
-        values: Mapping[str, float | tuple[float, float] | Estimate] | None = None,
+        values: Mapping[str, Value] | None = None,
         *,
         minutes: float | None = None,
         failure: bool = False,
@@ -180,7 +197,7 @@ class StructureProperty:
         visit = self._pending.get(position)
         if visit is None:
             raise SpecError(
-                _WHO,
+                WHO,
                 f"position {position}",
                 f"one of {sorted(self._pending)}",
                 "suggest first, and ingest each visit once",
@@ -189,7 +206,7 @@ class StructureProperty:
         told = {name: as_estimate(name, value, noise) for name, value in (values or {}).items()}
         taken = visit.minutes if minutes is None else minutes
         if not 0.0 <= taken < float("inf"):
-            raise SpecError(_WHO, f"minutes={taken}", "a finite number of at least 0", "mend it")
+            raise SpecError(WHO, f"minutes={taken}", "a finite number of at least 0", "mend it")
         if failure:
             self._failed.add(self._rows[position])
             self._here, self.minutes = position, self.minutes + taken
@@ -200,11 +217,13 @@ class StructureProperty:
     def learn(
         self,
         position: Position,
-        values: Mapping[str, float | tuple[float, float] | Estimate],
+        values: Mapping[str, Value],
         *,
         minutes: float = 0.0,
     ) -> None:
         """Take in what somebody else chose to measure; a bare number counts as exact.
+
+        What is told of a place again takes the place of what was told before.
 
         Raises
         ------
@@ -214,7 +233,7 @@ class StructureProperty:
         row = self._rows.get(position)
         if row is None or not 0.0 <= minutes < float("inf"):
             raise SpecError(
-                _WHO,
+                WHO,
                 f"position {position} after {minutes} min",
                 "a position of the session, and minutes of at least 0",
                 "correct it",
@@ -223,11 +242,18 @@ class StructureProperty:
         self._take_in(row, told, minutes)
 
     def _take_in(self, row: int, told: dict[str, Estimate], minutes: float) -> None:
-        reward_of(self._reward(), told, _WHO)
-        self._told.append((row, told))
-        self._unseen += 1
+        self._memory.tell(row, told)
         self._here = self._place(row)
         self.minutes += minutes
+
+    def take_in(self) -> None:
+        """Let the models learn now what was told; else they do when something is asked.
+
+        What is told between two such times is learnt together, and the models are judged by it
+        together.
+        """
+        with one_thread():
+            self._memory.learn()
 
     def wish(self, wishes: Wishes) -> None:
         """Heed other wishes from the next suggestion on.
@@ -239,23 +265,26 @@ class StructureProperty:
         SpecError
             If the reward cannot be computed from what was measured.
         """
-        before, self.wishes = self.wishes, wishes
-        try:
-            for _, told in self._told:
-                reward_of(self._reward(), told, _WHO)
-        except SpecError:
-            self.wishes = before
-            raise
-        if wishes.reward != before.reward:
-            self.belief = LocalBelief(self._views, self._seed, self._models)
-            self._unseen = len(self._told)
+        if wishes.reward != self.wishes.reward:
+            self._memory.seek(self._reward(wishes))
+        self.wishes = wishes
 
     # -- what is known ----------------------------------------------------------------------------
 
     @property
+    def belief(self) -> LocalBelief:
+        """The models, and how much each is believed."""
+        return self._memory.belief
+
+    @property
     def measured(self) -> int:
         """How many places were measured."""
-        return len(self._told)
+        return len(self._memory)
+
+    @property
+    def unit(self) -> float:
+        """What gains are counted in: the standard deviation of the reward that was measured."""
+        return self._memory.unit or 1.0
 
     def map(self) -> tuple[Vector, Vector]:
         """Mean and standard deviation (N,) of the reward at all positions.
@@ -267,12 +296,8 @@ class StructureProperty:
         """
         self._some()
         with one_thread():
-            self._learn()
-            mixed = self.belief.mixed()
-        mean, std = mixed.mean.copy(), mixed.total_std
-        for row, value, spread in self._posterior(mixed):
-            mean[row], std[row] = value, spread
-        return mean, std
+            self._memory.learn()
+            return self._memory.everywhere()
 
     def best(self) -> tuple[Position, Estimate]:
         """The measured place with the largest believed value.
@@ -283,73 +308,72 @@ class StructureProperty:
             If nothing was measured.
         """
         self._some()
+        return max(self.known().items(), key=lambda place: place[1].value)
+
+    def known(self) -> dict[Position, Estimate]:
+        """What is believed of the measured places; empty where nothing was."""
+        if not self.measured:
+            return {}
         with one_thread():
-            self._learn()
-            known = self._posterior(self.belief.mixed())
-        row, value, std = max(known, key=lambda k: k[1])
-        return self._place(row), Estimate(value=value, std=std)
+            self._memory.learn()
+            posterior = self._memory.posterior()
+        return {self._place(r): Estimate(value=v, std=s) for r, v, s in posterior}
+
+    def told(self) -> dict[Position, Estimate]:
+        """The reward as it was measured, place by place."""
+        found = self._memory.readings()
+        each = zip(found.rows, found.values, found.std, strict=True)
+        return {self._place(r): Estimate(value=float(v), std=float(s)) for r, v, s in each}
+
+    def foretold(self, position: Position) -> Estimate:
+        """What the models believe of a place, its own reading aside.
+
+        Raises
+        ------
+        SpecError
+            If nothing was measured.
+        """
+        self._some()
+        with one_thread():
+            self._memory.learn()
+            return _estimate(self.belief.mixed(), self._rows[position])
+
+    def open_places(self, avoid: Collection[Position] = ()) -> list[Position]:
+        """Where may still be measured."""
+        return [self._place(row) for row in self._free(avoid)]
 
     def _some(self) -> None:
-        if not self._told:
-            raise SpecError(_WHO, "no measurement", "at least one", "suggest and ingest first")
-
-    def _posterior(self, mixed: Prediction) -> list[tuple[int, float, float]]:
-        """Measured rows with what is believed of their values and the standard deviations.
-
-        A value is the smooth part plus the place's own scatter, of which the reading tells.
-        """
-        readings, own = self._readings(), mixed.scatter**2 + 1e-300
-        found = []
-        for row, value, noise in zip(readings.rows, readings.values, readings.std, strict=True):
-            trust = own / (own + noise**2)
-            mean = mixed.mean[row] + trust * (value - mixed.mean[row])
-            variance = ((1.0 - trust) * mixed.std[row]) ** 2 + trust * noise**2
-            found.append((int(row), float(mean), float(np.sqrt(variance))))
-        return found
+        if not self.measured:
+            raise SpecError(WHO, "no measurement", "at least one", "suggest and ingest first")
 
     # -- inside -----------------------------------------------------------------------------------
 
-    def _reward(self) -> Formula | Reward:
-        wanted = self.wishes.reward
+    def _reward(self, wishes: Wishes) -> Formula | Reward:
+        wanted = wishes.reward
         if wanted is None:
             return self._asked_for
         return self._rewards.get(wanted.expression, wanted)
 
-    def _readings(self) -> Readings:
-        pairs = [reward_of(self._reward(), told, _WHO) for _, told in self._told]
-        return Readings(
-            np.array([row for row, _ in self._told], dtype=np.int64),
-            np.array([value for value, _ in pairs]),
-            np.array([std for _, std in pairs]),
-        )
-
-    def _learn(self) -> None:
-        if self._unseen and self._told:
-            judged = self._unseen < len(self._told)
-            self.belief.learn(self._readings(), self._unseen, judged)
-            self._unseen = 0
-
-    def _free(self) -> NDArray[np.int64]:
-        gone = {row for row, _ in self._told} | self._failed
+    def _free(self, avoid: Collection[Position]) -> NDArray[np.int64]:
+        gone = {*self._memory.rows, *self._failed}
         rows = [
             i
             for i, (r, c) in enumerate(self.positions.tolist())
-            if i not in gone and self.wishes.allows(r, c)
+            if i not in gone and (r, c) not in avoid and self.wishes.allows(r, c)
         ]
         return np.array(rows, dtype=np.int64)
 
     def _value(self) -> LocalValue:
         mixed = self.belief.mixed()
-        best = max(value for _, value, _ in self._posterior(mixed))
-        unit = float(self._readings().values.std()) or 1.0
+        best = max(value for _, value, _ in self._memory.posterior(mixed))
         overview = self._overview() if self.wishes.explore else None
         return LocalValue(
-            mixed.mean, mixed.std, mixed.scatter, best, unit, self._liking(), overview
+            mixed.mean, mixed.std, mixed.scatter, best, self.unit, self._liking(), overview
         )
 
     def _overview(self) -> Overview:
         count = len(self.positions)
-        rng = np.random.default_rng([self._seed, 13, len(self._told)])
+        rng = np.random.default_rng([self._seed, 13, self.measured])
         rows = np.sort(rng.choice(count, min(count, _OVERVIEW), replace=False))
         return Overview(rows, self.belief.covariance(rows))
 
@@ -360,7 +384,7 @@ class StructureProperty:
             return np.zeros(len(self.positions))
         row = self._rows.get(chosen)
         if row is None:
-            raise SpecError(_WHO, f"more_like={chosen}", "a position of the session", "correct it")
+            raise SpecError(WHO, f"more_like={chosen}", "a position of the session", "correct it")
         away = np.linalg.norm(self._views.components - self._views.components[row], axis=1)
         near = float(np.quantile(away, 0.1)) or 1.0
         return self.wishes.liking * np.exp(-0.5 * (away / near) ** 2)

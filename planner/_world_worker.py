@@ -81,12 +81,12 @@ class WorldWorker:
         self._times[(step.name, place)] += 1
         rng = self._rng(step.name, place, self._times[(step.name, place)])
         habit = self._habits[step.name]
-        n = len(action.target.positions) or 1
+        size = step.extent(action)
         doubt = np.random.default_rng([self._world.seed, zlib.crc32(step.name.encode())])
         shift = habit.doubt * doubt.standard_normal(2)
-        cost = _draw(step.cost_credits, n, habit.cost + shift[0], rng)
-        hours = _draw(step.latency_h, n, habit.hours + shift[1], rng)
-        dose = _draw(step.dose_e_per_A2, n, 0.0, rng) if step.exposes else 0.0
+        cost = _draw(step.cost_credits, size, habit.cost + shift[0], rng)
+        hours = _draw(step.latency_h, size, habit.hours + shift[1], rng)
+        dose = _draw(step.dose_e_per_A2, size, 0.0, rng) if step.exposes else 0.0
         failed = rng.random() < habit.failure_rate
         failure = Failure(kind="instrument", message="rehearsed failure") if failed else None
         end = max(issued.hour + hours, min(state.now_h, issued.hour + issued.commitment.hours))
@@ -187,12 +187,11 @@ def _habits(state: State) -> dict[str, _Habit]:
             failures[name] += kind is not None
     found = {}
     for step in state.workflow.steps:
-        n = step.positions_per_run
-        price = prices.of(step, n)
+        price = prices.of(step)
         spread = max(step.cost_credits.log_std, step.latency_h.log_std)
         found[step.name] = _Habit(
-            _log_ratio(price.credits, step.cost_credits.expected(n)),
-            _log_ratio(price.hours, step.latency_h.expected(n)),
+            _log_ratio(price.credits, step.cost_credits.expected(*step.usual_extent)),
+            _log_ratio(price.hours, step.latency_h.expected(*step.usual_extent)),
             spread / float(np.sqrt(runs[step.name] - failures[step.name] + 2.0)),
             failures[step.name] / (runs[step.name] + _FAILURE_PRIOR),
         )
@@ -203,10 +202,10 @@ def _log_ratio(learned: float, declared: float) -> float:
     return float(np.log(learned / declared)) if learned > 0 and declared > 0 else 0.0
 
 
-def _draw(amount: Amount, positions: int, shift: float, rng: np.random.Generator) -> float:
+def _draw(amount: Amount, size: tuple[int, float], shift: float, rng: np.random.Generator) -> float:
     """A capped log-normal draw around the learned median."""
     factor = float(np.exp(shift + amount.log_std * rng.standard_normal()))
-    return min(amount.typical(positions) * factor, amount.cap(positions))
+    return min(amount.typical(*size) * factor, amount.cap(*size))
 
 
 def _stubs(step: Step, action: Action) -> dict[str, ArrayRef]:

@@ -5,7 +5,18 @@ from __future__ import annotations
 from typing import ClassVar, final
 
 from ..matter import SPACE, grown_design, make_world
-from ..workflow import DesignSpaceError, Failure, Job, Kind, Offer, Outcome, SpecError, Worker
+from ..workflow import (
+    DesignSpaceError,
+    Failure,
+    Job,
+    Kind,
+    Offer,
+    Outcome,
+    SpecError,
+    Step,
+    Worker,
+    no_parameters,
+)
 
 _MISHAPS = (
     ("the target cracked during the run", "change the target and grow the strip again"),
@@ -50,6 +61,9 @@ class PldTwin(Worker):
 
     def safe(self) -> str:
         return "twin: laser shutter closed, heater ramping down"
+
+    def check(self, step: Step) -> None:
+        no_parameters(step)
 
     def perform(self, job: Job) -> Outcome:
         """Grow the strip; the notes hold what the heater's pyrometer and the gauge read."""

@@ -76,7 +76,7 @@ class PeakTwin(Worker):
     """Measures the peak: what is called ``rough`` with a bias, anything else well.
 
     ``failure_rate`` is the share of actions that fail, by the action's seed; ``refuses`` names a
-    step whose actions it refuses, at no cost.
+    step whose actions it refuses, at no cost. It charges ``overcharge`` times what it should.
     """
 
     kind = Kind.INSTRUMENT
@@ -84,8 +84,15 @@ class PeakTwin(Worker):
     replayable = True
 
     def __init__(
-        self, *, capabilities: str, failure_rate: float = 0.0, refuses: str = "", log: str = ""
+        self,
+        *,
+        capabilities: str,
+        failure_rate: float = 0.0,
+        refuses: str = "",
+        log: str = "",
+        overcharge: float = 1.0,
     ) -> None:
+        self._overcharge = overcharge
         self._capabilities = capabilities.split()
         self._failure_rate, self._refuses, self._log = failure_rate, refuses, log
 
@@ -107,7 +114,7 @@ class PeakTwin(Worker):
         return Outcome(
             values={p.name: _measured(p.name, job) for p in job.step.produces},
             arrays={p.name: _ramp(p.unit or "1") for p in job.step.records},
-            cost_credits=credits,
+            cost_credits=credits * self._overcharge,
             duration_h=hours,
         )
 
@@ -170,7 +177,9 @@ SMALL = {
     "WORLDS": 64,
 }
 
-SMALL_NETWORK: dict[str, dict[str, int]] = {
+SMALL_PARTS: dict[str, dict[str, int]] = {
+    "_leftover": {"_WORLDS": 8},
+    "_possible_world": {"_SEARCH": 128},
     "_network_pool": {
         "_WIDE": 64,
         "_KEPT": 64,
@@ -203,7 +212,7 @@ def shrink(put: Callable[[Any, str, Any], None] = setattr) -> None:
         for name in vars(module).copy():
             if name.lstrip("_") in SMALL:
                 put(module, name, SMALL[name.lstrip("_")])
-    for where, sizes in SMALL_NETWORK.items():
+    for where, sizes in SMALL_PARTS.items():
         for name, size in sizes.items():
             put(found[_PLANNER + where], name, size)
     fix_kernel(put, _belief)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import sys
 import threading
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -58,6 +59,7 @@ def frame_of(rows: int, columns: int, name: str = "haadf") -> Frame:
 
 class SmallStem(Driver):
     """Gives what is on its list ``scripted`` for an overview, row by row; else a flat image.
+    A row takes ``row_s`` of real time; ``log`` is a file that gets a line for every command.
 
     ``fault`` puts something wrong into images, ``series`` into spectra, ``once`` into the first
     only; ``done`` holds what it was told.
@@ -75,6 +77,8 @@ class SmallStem(Driver):
         self.done: list[str] = []
         self.scripted: list[np.ndarray] = []
         self.once = False
+        self.row_s = 0.0
+        self.log: Path | None = None
         self.release = threading.Event()
         self.put_back = 0
         self.now = InstrumentState(technique="stem", sample="S1", voltage_kV=100.0, current_pA=40.0)
@@ -93,6 +97,9 @@ class SmallStem(Driver):
 
     def _do(self, command: Any) -> Iterator[Chunk]:
         self.done.append(command.verb)
+        if self.log is not None:
+            with self.log.open("a") as file:
+                file.write(f"{command.verb}\n")
         try:
             if command.verb in {"overview", "scan"}:
                 yield from self._image(command)
@@ -111,6 +118,7 @@ class SmallStem(Driver):
         frame = frame_of(rows, columns)
         electrons = self.now.electrons_per_s * command.dwell_s * columns
         for i in range(rows):
+            time.sleep(self.row_s)
             row = data[i : i + 1]
             if i == rows // 2:
                 row = self._spoilt(row)
@@ -171,9 +179,12 @@ class LiveStem(Microscope):
     twin = False
     replayable = False
 
-    def __init__(self, pixels: int = 16, once: str = "", **limits: Any) -> None:
+    def __init__(
+        self, pixels: int = 16, once: str = "", row_s: float = 0.0, log: str = "", **limits: Any
+    ) -> None:
         driver = LiveSmallStem(once)
-        driver.once = True
+        driver.once, driver.row_s = True, row_s
+        driver.log = Path(log) if log else None
         super().__init__(driver, Geometry(pixels, SIZE_nm), **limits)
 
     def procedures(self) -> Mapping[str, Procedure]:

@@ -37,7 +37,9 @@ from probewise.workflow import (
     Step,
     Target,
     Worker,
+    WorkerError,
     WorkerSpec,
+    no_parameters,
 )
 
 FOLDER = Path(os.environ.get("PROBEWISE_DATA", Path(__file__).parents[1] / "../shared/data"))
@@ -142,8 +144,37 @@ class Model(Worker):
     def offers(self) -> tuple[Offer, ...]:
         return (Offer(capability="echo"),)
 
+    def check(self, step: Step) -> None:
+        no_parameters(step)
+
     def perform(self, job: Job) -> Outcome:
         return GOOD
+
+
+class Trusting(Model):
+    def check(self, step: Step) -> None:
+        pass
+
+
+class Timid(Model):
+    def check(self, step: Step) -> None:
+        raise WorkerError(f"step {step.name!r}", "this", "something else", "ask another")
+
+
+class Curt(Model):
+    def check(self, step: Step) -> None:
+        if step.parameters:
+            raise WorkerError("me", "parameters", "none", "remove them")
+
+
+class Nodding(Model):
+    def check(self, step: Step) -> Any:
+        return True
+
+
+class Clumsy(Model):
+    def check(self, step: Step) -> None:
+        step.parameters["dwell_s"]
 
 
 class Twice(Model):
@@ -263,6 +294,11 @@ class Mute(Model):
         (Denying, "says that it was not"),
         (Vague, "says that it was done, but"),
         (Mute, "gives str, not Account"),
+        (Trusting, "accepts a parameter 'no_such_parameter'"),
+        (Timid, "refuses what it is to do"),
+        (Curt, "does not name the step"),
+        (Nodding, "the answer True"),
+        (Clumsy, "KeyError"),
         (Twice, "offered twice"),
         (Listed, "must be a tuple"),
         (Silent, "at least one capability"),

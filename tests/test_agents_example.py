@@ -51,6 +51,7 @@ def test_it_is_registered_under_its_own_name() -> None:
     )
 
 
+@pytest.mark.slow
 def test_its_own_tests_pass(installed: Path, tmp_path: Path) -> None:
     """They run apart, as in its own repository; the conformance suite is among them."""
     copy = shutil.copytree(SOURCE, tmp_path / SOURCE.name)

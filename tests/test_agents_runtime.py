@@ -16,6 +16,7 @@ from probewise.workflow import (
     Issued,
     Observation,
     Offer,
+    SpecError,
     Step,
     Target,
     WorkerError,
@@ -198,6 +199,15 @@ def test_a_worker_that_does_not_start_says_why(runtime) -> None:
     made = runtime({"echo": WorkerSpec(type="echo", config={"fails_to_start": True})}, fresh=True)
     with pytest.raises(WorkerError, match="plug it in"):
         made.start()
+
+
+def test_a_step_that_a_worker_refuses_is_named_before_anything_is_done(crew: Runtime) -> None:
+    crew.check([STEP, USE])
+    more = {"name": "shout", "capability": "echo", "parameters": {"gain": 3}}
+    with pytest.raises(SpecError) as refusal:
+        crew.check([STEP, STEP.model_copy(update=more)])
+    assert refusal.value.who == "worker 'echo', step 'shout'"
+    assert "gain" in refusal.value.given and refusal.value.remedy
 
 
 def test_specs_are_checked_before_anything_starts(runtime) -> None:

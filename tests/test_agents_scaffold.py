@@ -15,6 +15,7 @@ from probewise.workflow import WorkerError
 KINDS = ("instrument", "analysis", "theory", "synthesis")
 
 
+@pytest.mark.slow
 def test_worker_and_test_of_every_kind_pass_as_they_stand(tmp_path: Path) -> None:
     for kind in KINDS:
         worker, test = new_worker(f"my-{kind}", kind, tmp_path / kind)

@@ -241,17 +241,34 @@ def test_a_full_disk_does_not_mask_the_failure_that_was_first(store: FullDisk | 
     assert found.notes["tip"] == "blunt"
 
 
-def test_an_overcharge_is_settled_at_the_commitment() -> None:
+def test_what_was_used_beyond_the_commitment_is_charged_and_told() -> None:
     found = perform(replace(GOOD, cost_credits=10.0))
     assert found.failure is None
-    assert found.cost_credits == 7.5
-    assert found.notes == {"overcharge_credits": 2.5}
+    assert found.cost_credits == 10.0
+    assert found.notes == {"overrun_credits": 2.5}
+    assert found.overrun == {"credits": 2.5}
+
+
+@pytest.mark.parametrize("failure", [None, LOST])
+def test_so_is_a_dose_beyond_the_commitment(failure: Failure | None) -> None:
+    held = ISSUED.commitment.model_copy(update={"dose_e_per_A2": 30.0})
+    issued = ISSUED.model_copy(update={"commitment": held})
+    outcome = Outcome(failure=failure) if failure else GOOD
+    outcome = replace(outcome, dose_e_per_A2=42.0, cost_credits=1.0)
+    found = Seat("w", Scripted(outcome), MemoryStore()).perform(issued, STEP)
+    assert (found.failure, found.dose_e_per_A2) == (failure, 42.0)
+    assert found.overrun == {"dose_e_per_A2": pytest.approx(12.0)}
+
+
+def test_what_is_within_the_commitment_is_no_overrun() -> None:
+    assert perform(replace(GOOD, cost_credits=7.5)).overrun == {}
 
 
 def test_longer_than_committed_ends_at_the_commitment_as_a_timeout() -> None:
     found = perform(replace(GOOD, duration_h=1.6))
     assert found.failure is not None and found.failure.kind == "timeout"
     assert (found.end_h, found.cost_credits, found.values) == (3.5, 4.0, {})
+    assert found.overrun == {"hours": pytest.approx(0.1)}
 
 
 def test_measured_time_beyond_the_commitment_is_no_timeout() -> None:

@@ -6,12 +6,17 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
+from scipy.stats import norm
 
 from benchmarks._data import data_folder
 from benchmarks._gp_draws import matern_draw
+from benchmarks._peers_uneven import gittins_index
 from benchmarks._problem import Problem, Query, workflow_of
+from benchmarks._problems_cascades import cascade
 from benchmarks._problems_fidelity import TRUTHS, branin, fidelity_problem
 from benchmarks._problems_networks import NETWORKS
+from benchmarks._problems_uneven import uneven
 from benchmarks.funnels import FAMILIES, Funnel, world
 from benchmarks.materials import FILES, material
 from probewise.workflow import Design
@@ -64,7 +69,7 @@ def test_a_step_may_be_asked_for_at_outputs_of_other_designs() -> None:
     design: Design = {"x1": 0.2}
     alone = problem.measure(Query(("f2",), design), rng)
     other = problem.measure(Query(("f2",), design, {"y1": 1.0}), rng)
-    second = problem.by_step["f2"].function
+    second = problem.steps["f2"][0].function
     assert other == {"y2": pytest.approx(float(second(np.array([[1.0]]))[0]))}
     assert alone["y2"] == pytest.approx(problem.truth(design)) and alone != other
     assert problem.charge(Query(("f1", "f2"), design)) == problem.full_cost == 10
@@ -74,8 +79,8 @@ def test_a_step_may_be_asked_for_at_outputs_of_other_designs() -> None:
 def test_a_workflow_has_the_steps_prices_and_formulas_of_its_problem(name: str) -> None:
     problem = NETWORKS[name]()
     flow = workflow_of(problem)
-    assert [s.name for s in flow.steps] == [n.step for n in problem.steps]
-    assert [s.cost_credits.cap() for s in flow.steps] == [n.cost for n in problem.steps]
+    assert [s.name for s in flow.steps] == list(problem.steps)
+    assert [s.cost_credits.cap() for s in flow.steps] == [n.cost for n in problem.measured]
     rng = np.random.default_rng(1)
     for node in problem.nodes:
         if node.formula is not None:
@@ -114,6 +119,66 @@ def test_a_misleading_source_leads_away_from_the_summit(name: str) -> None:
         gain = (found - typical) / (problem.best - typical)
         assert gain > 0.6 if cheap == "good" else gain < 0.6
     assert branin(np.array([[np.pi, 2.275]]), 1.0) == pytest.approx(-0.397887, abs=1e-5)
+
+
+CASCADE_X = [
+    [0.4751072, 0.592524, 0.4944792, 0.31385174, 0.9560918, 0.08330224],
+    [0.6297032, 0.45838776, 0.8648829, 0.9350284, 0.11440755, 0.653827],
+]
+CASCADE_Y = {
+    "h1": [0.52316481, 0.66702175],
+    "h2": [0.477148, 0.39747387],
+    "y": [-0.5778473, 0.06426192],
+}
+
+
+def test_published_values_of_a_cascade() -> None:
+    """From the published generator, with 50 and 2 targets, at its first designs of seed 0."""
+    made = cascade((50, 2), 0)
+    starts = np.array([list(d.values()) for d in made.initial_designs(3)])
+    assert starts[:2] == pytest.approx(np.array(CASCADE_X), abs=1e-6) and len(starts) == 14
+    values = made.outputs(starts[:2])
+    for quantity, expected in CASCADE_Y.items():
+        assert values[quantity] == pytest.approx(expected, abs=1e-4)
+    assert made.best == pytest.approx(0.2723572, abs=1e-4)
+    assert made.outputs(grid(made))["y"].max() <= made.best
+
+
+@pytest.mark.parametrize(
+    ("name", "at"), [("ackley", 0.5), ("levy", 11 / 20), ("rosenbrock", 6 / 15)]
+)
+def test_hills_with_a_price_for_every_design(name: str, at: float) -> None:
+    from botorch.test_functions.synthetic import Ackley, Levy, Rosenbrock
+
+    problem = uneven(name, 4)
+    summit = dict.fromkeys(problem.space.names, at)
+    assert problem.truth(summit) == pytest.approx(0.0, abs=1e-12)
+    assert problem.charge(Query(("test",), summit)) == pytest.approx(1 + 20 * at)
+    x = grid(problem, 256)
+    values, published = (
+        problem.outputs(x)["y"],
+        {
+            "ackley": lambda x: -Ackley(dim=4)(2 * x - 1),
+            "levy": lambda x: -Levy(dim=4)(20 * x - 10) / 100,
+            "rosenbrock": lambda x: -Rosenbrock(dim=4)(15 * x - 5) / 100_000,
+        }[name](torch.tensor(x)),
+    )
+    assert values == pytest.approx(published.numpy()) and values.max() < problem.best
+    assert problem.charge(Query(("test",), dict.fromkeys(summit, 0.0))) == problem.full_cost == 1
+
+
+def test_a_gittins_index_is_the_reward_for_which_a_look_is_just_worth_its_price() -> None:
+    rng = np.random.default_rng(4)
+    given = (rng.normal(size=40), 10 ** rng.uniform(-6, 1, 40), 10 ** rng.uniform(-5, 0, 40))
+    mean, sigma, price = (torch.tensor(v, requires_grad=True) for v in given)
+    index = gittins_index(mean, sigma, price)
+    u = (given[0] - index.detach().numpy()) / given[1]
+    improvement = given[1] * (norm.pdf(u) + u * norm.cdf(u))
+    assert improvement == pytest.approx(given[2], rel=1e-6)
+    index.sum().backward()
+    assert price.grad is not None and sigma.grad is not None
+    assert price.grad.numpy() == pytest.approx(-1.0 / norm.cdf(u), rel=1e-6)
+    assert sigma.grad.numpy() == pytest.approx(norm.pdf(u) / norm.cdf(u), rel=1e-6, abs=1e-9)
 
 
 @pytest.mark.parametrize("name", FAMILIES)

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import math
 from pathlib import Path
 
 import pytest
 
 from benchmarks import _statistics as st
+from benchmarks import _summary as sm
 from benchmarks._published import CURVES, checkpoints
 from benchmarks._records import Point, Run, append, this_machine
-from benchmarks._tables import against_table, group, network_table
-from benchmarks.report import main, write_report
+from benchmarks._tables import against_table, group, network_table, speed_tables
+from benchmarks.report import main, other_tables, write_report
 
 MACHINE = this_machine()
 
@@ -101,6 +103,81 @@ def test_a_comparison_is_paired_by_seed() -> None:
     assert "+0.2" in table.splitlines()[2] and table.splitlines()[3].count("–") >= 1
 
 
+def several(values: dict[int, list[float]], **more: object) -> list[Run]:
+    return [run(v, seed=seed, **more) for seed, v in values.items()]
+
+
+def test_a_verdict_is_paired_and_wants_two_standard_errors() -> None:
+    ours = {0: 3.0, 1: 5.1, 2: 9.0, 7: 0.0}
+    theirs = {0: 2.0, 1: 4.0, 2: 8.1}
+    paired = sm.compare("rival", ours, theirs, 10.0)
+    assert paired.difference == pytest.approx(1.0) and paired.word == "ahead"
+    assert sm.compare("rival", theirs, ours, 10.0).word == "behind"
+    assert sm.compare("rival", theirs, ours, 2000.0).word == "level"
+    apart = sm.compare("rival", ours, {8: 4.0, 9: 2.0}, 10.0)
+    assert apart.word == "level" and apart.difference == pytest.approx(4.275 - 3.0)
+    assert sm.compare("rival", ours, ours, 1.0).word == "level"
+
+
+def test_a_summary_takes_the_best_peer_and_leaves_own_variants_out() -> None:
+    seeds = range(4)
+    runs = [
+        *several({s: [0.0, 6.0 + 0.1 * s, 8.0 + 0.1 * s] for s in seeds}),
+        *several({s: [0.0, 7.0, 9.9] for s in seeds}, policy="gain-alone"),
+        *several({s: [0.0, 2.0, 9.0] for s in seeds}, policy="log-ei"),
+        *several({s: [0.0, 5.0, 5.0] for s in seeds}, policy="screen"),
+    ]
+    own_code = several({s: [0.0, 7.5] for s in seeds}, policy="p-kgfn", suite="peers")
+    table = sm.against_peers({"function_networks": group(runs)}, group(own_code))
+    row, total = table.splitlines()[2:]
+    half, end = row.split("|")[3:5]
+    assert half.strip().startswith("**behind**") and "p-kgfn, own code" in half
+    assert end.strip().startswith("**behind**") and "log-ei" in end
+    assert "ahead 0, level 0, behind 1" in total
+    alone = {"function_networks": group(several({0: [0.0, 1.0]}, policy="gain-alone"))}
+    assert sm.against_peers(alone, {}) == ""
+    ablated = sm.ablations(group(runs)).splitlines()
+    assert "`gain-alone`" in ablated[0] and "log-ei" not in ablated[0] and len(ablated) == 4
+    assert "9.9 (+" in ablated[3]
+
+
+def test_published_means_are_compared_where_they_were_read() -> None:
+    runs = several({s: [1.0] * 45 + [27.0 + 0.01 * s] * 106 for s in range(5)}, best=27.5)
+    rows = sm.against_published(group(runs)).splitlines()[2:]
+    assert [r.split("|")[2].strip() for r in rows] == ["45", "60", "100", "150"]
+    assert "25.3 (p-KGFN)" in rows[0] and "ahead" in rows[0] and "level" in rows[3]
+
+
+def test_tables_grow_by_number_and_policies_stand_in_their_suite_s_order() -> None:
+    grown = [run([0.0] * 4, suite="speed", problem=f"nodes-{n}") for n in (20, 4, 12)]
+    grown += [run([0.0] * 4, suite="speed", problem="observations-100")]
+    first, second = speed_tables(group(grown)).split("\n\n")
+    assert [row.split("|")[1].strip() for row in first.splitlines()[2:]] == [
+        "nodes-4",
+        "nodes-12",
+        "nodes-20",
+    ]
+    assert "observations-100" in second
+    runs = [run([0.0], policy=p) for p in ("random", "other", "planner")]
+    (policies,) = group(runs, ["planner", "random", "planner"]).values()
+    assert list(policies) == ["planner", "random", "other"]
+
+
+def test_tables_of_other_benchmarks_are_taken_from_their_records(tmp_path: Path) -> None:
+    record = {
+        "goal": "explore",
+        "problem": "Branin",
+        "method": "probewise",
+        "seed": 0,
+        "value": 2.0,
+    }
+    (tmp_path / "goals.jsonl").write_text(json.dumps(record) + "\n")
+    others = other_tables(tmp_path)
+    assert list(others) == ["goals"] and "| Branin | 1 | 2 " in others["goals"]
+    page = write_report([], tmp_path, others).read_text()
+    assert others["goals"] in page
+
+
 def test_a_page_is_made_from_a_tiny_file(tmp_path: Path) -> None:
     runs, docs = tmp_path / "runs", tmp_path / "docs"
     for seed in range(2):
@@ -113,7 +190,7 @@ def test_a_page_is_made_from_a_tiny_file(tmp_path: Path) -> None:
     assert main(["--runs", str(runs), "--docs", str(docs)]) == 0
     page = (docs / "benchmarks.md").read_text()
     assert "| `planner` | 2 |" in page and "nodes-8" in page and "p-kgfn" in page
-    assert "it is not there (1 seeds)" in page and page.count("Not run yet") == 3
+    assert "it is not there (1 seeds)" in page and page.count("Not run yet") == 7
     for picture in ("function_networks", "speed"):
         assert f"(benchmarks/{picture}.png)" in page
         assert (docs / "benchmarks" / f"{picture}.png").stat().st_size > 5000
@@ -122,4 +199,4 @@ def test_a_page_is_made_from_a_tiny_file(tmp_path: Path) -> None:
 
 def test_without_any_run_the_page_says_so(tmp_path: Path) -> None:
     page = write_report([], tmp_path).read_text()
-    assert page.count("Not run yet") == 6 and "Runs that died" not in page
+    assert page.count("Not run yet") == 10 and "Runs that died" not in page

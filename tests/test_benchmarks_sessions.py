@@ -79,6 +79,7 @@ def scene() -> Scene:
     return Scene("tiny", places, patches, patches[:, 0] + 0.1 * patches[:, 1], prices, 0.8)
 
 
+@pytest.mark.slow
 def test_structure_property_sessions_are_scored_on_truth(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -104,6 +105,7 @@ def test_a_player_is_not_told_what_it_did_not_measure() -> None:
     assert players.play(other, "xy-gp", 1).rows == first.rows
 
 
+@pytest.mark.slow
 def test_the_film_of_the_twin_has_loops_that_differ() -> None:
     made = spm_twin(1)
     assert made.positions.shape == (43 * 43, 2) and made.patches.shape == (43 * 43, 81)

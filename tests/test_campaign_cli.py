@@ -39,6 +39,12 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
         yield
 
 
+@pytest.fixture
+def unpictured(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Reports without their pictures, for tests that only want reports to be there."""
+    monkeypatch.setattr("probewise.campaign._report._pictures", lambda *anything: ([], ""))
+
+
 def run(*arguments: object) -> tuple[int, str, str]:
     """Exit code, what was printed and what was complained of."""
     result = CliRunner().invoke(app, [str(a) for a in arguments], env=WIDE)
@@ -80,7 +86,7 @@ def test_run_leaves_a_summary_a_report_and_a_journal(done: tuple[Path, str], spe
     assert "best found" in shown and "in truth" in shown
 
 
-def test_options_replace_what_the_file_says(spec: Path, tmp_path: Path) -> None:
+def test_options_replace_what_the_file_says(spec: Path, tmp_path: Path, unpictured: None) -> None:
     code, _, _ = run(
         "run", spec, "--out", tmp_path / "r", "--runtime", "inline", "--policy", "random",
         "--seed", 4, "--credits", 12.5, "--hours", 20,
@@ -92,7 +98,7 @@ def test_options_replace_what_the_file_says(spec: Path, tmp_path: Path) -> None:
 
 
 def test_a_run_goes_to_runs_and_an_earlier_one_aside(
-    spec: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    spec: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, unpictured: None
 ) -> None:
     monkeypatch.chdir(tmp_path)
     fast = ("--runtime", "inline", "--policy", "random")
@@ -106,7 +112,11 @@ def test_a_run_goes_to_runs_and_an_earlier_one_aside(
 
 
 def test_an_interrupted_run_is_taken_up_again(
-    spec: Path, tmp_path: Path, done: tuple[Path, str], monkeypatch: pytest.MonkeyPatch
+    spec: Path,
+    tmp_path: Path,
+    done: tuple[Path, str],
+    monkeypatch: pytest.MonkeyPatch,
+    unpictured: None,
 ) -> None:
     count = 0
 

@@ -115,6 +115,7 @@ def commands(folder: Path) -> list[Commanded]:
         return [e for e in journal.events() if isinstance(e, Commanded)]
 
 
+@pytest.mark.slow
 def test_another_process_commands_a_campaign_also_after_a_kill(
     start: Start, tmp_path: Path
 ) -> None:
@@ -173,6 +174,7 @@ def test_a_wrong_pair_and_a_wrong_run_are_complained_of(tmp_path: Path) -> None:
 # -- over HTTP ------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_a_server_is_part_of_the_run_if_asked_for(start: Start, tmp_path: Path) -> None:
     """On loopback alone, with a token of its own, which never gets into the journal."""
     folder, spec = tmp_path / "run", tmp_path / "peak.yaml"

@@ -38,6 +38,7 @@ def small(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
         yield
 
 
+@pytest.mark.slow
 def test_a_file_is_forecast_as_table_and_json(tmp_path: Path) -> None:
     source, out = tmp_path / "peak.yaml", tmp_path / "forecast.json"
     source.write_text(yaml.safe_dump(raw_library_spec()))

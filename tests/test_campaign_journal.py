@@ -104,6 +104,7 @@ def test_a_group_is_written_whole_or_not_at_all(path: Path) -> None:
         assert len(journal.tail(0)) == 1
 
 
+@pytest.mark.slow
 def test_what_was_appended_outlives_a_kill(path: Path) -> None:
     writer = subprocess.Popen(
         [sys.executable, "-c", WRITE, str(path)], stdout=subprocess.PIPE, text=True

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 import pytest
@@ -368,6 +368,8 @@ class SlowRuntime:
 
     def start(self) -> dict[str, tuple[Offer, ...]]:
         return {}
+
+    def check(self, steps: Sequence[Step]) -> None: ...
 
     def review(
         self, action: Action, step: Step, commitment: Commitment, worker: str | None = None

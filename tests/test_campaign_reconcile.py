@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -90,6 +90,8 @@ class Asked:
 
     def start(self) -> dict[str, tuple[Offer, ...]]:
         return {}
+
+    def check(self, steps: Sequence[Step]) -> None: ...
 
     def review(
         self, action: Action, step: Step, commitment: Commitment, worker: str | None = None

@@ -246,6 +246,7 @@ def kill(installed: Path, tmp_path: Path) -> Callable[[Raw, str], Path]:
     return run
 
 
+@pytest.mark.slow
 def test_a_killed_campaign_of_twins_ends_like_one_that_was_not(
     kill: Callable[[Raw, str], Path],
 ) -> None:
@@ -261,6 +262,7 @@ def test_a_killed_campaign_of_twins_ends_like_one_that_was_not(
     same(whole, resumed)
 
 
+@pytest.mark.slow
 def test_what_a_killed_device_may_have_done_is_charged_and_not_repeated(
     kill: Callable[[Raw, str], Path], tmp_path: Path
 ) -> None:

@@ -38,7 +38,7 @@ def test_the_summary_has_what_was_promised_and_reads_as_json(tmp_path: Path) -> 
         "stop_reason",
         "wall_s",
     }
-    more = {"policy", "gain", "failures", "failures_by_step", "largest_dose"}
+    more = {"policy", "gain", "failures", "failures_by_step", "largest_dose", "overruns_by_step"}
     assert set(summary) == promised | more
     write_summary(tmp_path / "summary.json", summary)
     read = json.loads((tmp_path / "summary.json").read_text("utf-8"))
@@ -81,3 +81,19 @@ def test_a_run_that_only_began_has_a_summary_too() -> None:
     summary = summarize(story.events, story.state, None, 0.0)
     assert summary["recommendation"] is None and summary["decisions"] == 0
     assert "interrupted" in shown(summary)
+
+
+def test_what_was_used_beyond_the_commitments_is_told() -> None:
+    at = next(i for i, e in enumerate(STORY.events) if isinstance(e, Observed))
+    event = STORY.events[at]
+    assert isinstance(event, Observed)
+    over = {"overrun_credits": 2.5, "overrun_dose_e_per_A2": 40.0}
+    observation = event.observation.model_copy(update={"notes": over})
+    events = list(STORY.events)
+    events[at] = event.model_copy(update={"observation": observation})
+    summary = summarize(events, STORY.state, SCORE, 3.5)
+    ((step, told),) = summary["overruns_by_step"].items()
+    assert told == {"count": 1, "beyond": {"credits": 2.5, "dose_e_per_A2": 40.0}}
+    count = summary["actions_by_step"][step]
+    assert f"2.5 credits and 40 e/Å² by 1 of {count} {step}" in shown(summary)
+    assert not summarize(STORY.events, STORY.state, SCORE, 3.5)["overruns_by_step"]

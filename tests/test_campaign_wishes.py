@@ -9,6 +9,7 @@ from unittest.mock import create_autospec
 import numpy as np
 import pytest
 from support_cubes import write_nsid
+from support_films import quicken
 
 from probewise.campaign import Campaign, load_spec
 from probewise.campaign import _campaign as module
@@ -36,6 +37,7 @@ def recording(path: Path) -> Path:
 def untracked() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(module, "MlflowSink", create_autospec(MlflowSink))
+        quicken(patch.setattr)
         yield
 
 
@@ -119,3 +121,20 @@ def test_several_regions_and_a_place_as_text() -> None:
         True,
     ]
     assert Wishes.model_validate_json(wishes.model_dump_json()) == wishes
+
+
+def test_an_interrupted_campaign_goes_on_with_the_same_decisions(tmp_path: Path) -> None:
+    data = recording(tmp_path / "cube.h5")
+    spec = load_spec("bfo-replay", data=data, budget={"credits": 36, "hours": 4})
+    uninterrupted = Campaign(spec, out=tmp_path / "whole")
+    whole = [e.decision for e in uninterrupted if isinstance(e, Decided)]
+    broken = Campaign(spec, out=tmp_path / "run")
+    for event in broken:
+        if isinstance(event, Decided) and event.decision.number == 33:
+            break
+    resumed = Campaign.resume(tmp_path / "run")
+    for _ in resumed:
+        pass
+    found = [e.decision for e in resumed.seen if isinstance(e, Decided)]
+    assert [d.number for d in found] == [d.number for d in whole] and len(whole) > 40
+    assert found == whole

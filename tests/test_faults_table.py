@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import re
 from pathlib import Path
 
@@ -23,6 +24,28 @@ def test_every_test_that_is_named_exists(document: str) -> None:
     code = "\n".join(p.read_text() for p in (ROOT / "tests").glob("test_*.py"))
     missing = sorted(name for name in named if f"def {name}" not in code)
     assert named and missing in ([], ["test_three_nodes"]), missing
+
+
+def marks_of_tests() -> dict[str, set[str]]:
+    """The marks ``ray`` and ``slow`` of every test, those of its module and parameters included."""
+    found: dict[str, set[str]] = {}
+    for path in (ROOT / "tests").glob("test_*.py"):
+        tree = ast.parse(path.read_text())
+        own = [n for n in tree.body if isinstance(n, ast.Assign) and "pytestmark" in ast.unparse(n)]
+        whole = " ".join(map(ast.unparse, own))
+        for node in tree.body:
+            if isinstance(node, ast.FunctionDef) and node.name.startswith("test_"):
+                said = whole + " ".join(map(ast.unparse, node.decorator_list))
+                found[node.name] = set(re.findall(r"mark\.(ray|slow)\b", said))
+    return found
+
+
+def test_the_fault_matrix_says_which_tests_are_slow_or_start_ray() -> None:
+    text = (ROOT / "docs" / "fault-matrix.md").read_text()
+    marks = marks_of_tests()
+    for name, said in re.findall(r"`(test_\w+)`(?: \(([^)]*)\))?", text):
+        given = {word.strip().lower() for word in said.split(",") if word.strip()}
+        assert given == marks[name], f"{name}: {sorted(marks[name])}"
 
 
 def test_every_verb_and_every_limit_is_documented() -> None:

@@ -126,6 +126,23 @@ def test_the_beam_rests_beside_the_field_of_view_after_spectra(twin, scope) -> N
     assert "done" in instrument.safe()
 
 
+def test_a_program_ended_early_leaves_the_servers_beam_off_the_specimen(twin, scope) -> None:
+    console = scope(twin().uri, pixels=32).console
+    load = {"verb": "load", "sample": "S1"}
+
+    def enough(command: Any, chunk: Any) -> str | None:
+        return "enough" if command.verb == "spectrum" else None
+
+    found = console.run(program_from([load, OVERVIEW, SPECTRA, OVERVIEW]), watch=enough)
+    assert found.failure is None and found.stopped == "enough"
+    assert [e.command.verb for e in found.entries] == ["load", "overview", "spectrum", "blank"]
+    assert found.entries[-1].outcome == "done" and console.state().blanked
+    proxy = console.driver._server._proxy  # type: ignore[attr-defined]
+    proxy._pyroClaimOwnership()
+    x, y = proxy.get_beam_pos()
+    assert x < 0 and y < 0, "the beam still stands on the specimen"
+
+
 def test_a_beam_that_may_still_be_on_the_specimen_counts_as_on(twin, scope) -> None:
     instrument = scope(twin("gone:3").uri, patience_s=1.0)
     assert instrument.console.state().blanked

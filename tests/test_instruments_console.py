@@ -9,11 +9,21 @@ import numpy as np
 import pytest
 from support_drivers import LiveSmallStem, SmallStem, program
 
-from probewise.instruments import Alarm, Angel, Console, Driver, Interrupted, limits_from
+from probewise.instruments import (
+    Alarm,
+    Angel,
+    Console,
+    Driver,
+    Interrupted,
+    SpmTwinDriver,
+    StemTwinDriver,
+    limits_from,
+)
 from probewise.instruments._stream import Stream
 from probewise.workflow import Chunk, Command, GuardianError, Program
 
 IMAGE = {"overview": {"pixels": 32}}
+FILM = {"composition_sm": 0.13, "temperature_C": 650.0, "pressure_mTorr": 100.0}
 
 
 def console_of(driver: Driver, **limits: Any) -> Console:
@@ -142,8 +152,51 @@ def test_watching_sees_every_chunk_and_may_end_the_program_with_what_came() -> N
     assert run.failure is None and run.stopped == "good enough"
     assert run.arrays["overview"].data.shape == (8, 32)
     assert len(run.arrays["overview"].axes[0].values) == 8
-    assert driver.done == ["overview"] and driver.put_back == 1
-    assert run.entries[0].outcome == "stopped"
+    assert driver.done == ["overview", "blank"] and driver.put_back == 2
+    assert [e.outcome for e in run.entries] == ["stopped", "done"]
+    assert run.entries[-1].who == "console, after an early end"
+
+
+def test_who_goes_on_from_there_may_have_it_held() -> None:
+    driver = SmallStem()
+    watch = lambda command, chunk: "good enough"  # noqa: E731
+    run = Console(driver).run(program(IMAGE, "blank"), watch=watch, hold=True)
+    assert run.stopped == "good enough" and driver.done == ["overview"]
+
+
+@pytest.mark.parametrize("fault", ["lost", "nan", "bug"])
+def test_holding_does_not_hold_what_fails(fault: str) -> None:
+    driver = SmallStem(fault)
+    run = Console(driver).run(program(IMAGE, "blank"), hold=True)
+    assert run.failure is not None and driver.done[-1] == "blank"
+
+
+@pytest.mark.parametrize(
+    ("driver", "commands"),
+    [
+        (StemTwinDriver, [{"load": {"sample": "S1"}}, {"blank": {"blanked": False}}, "overview"]),
+        (
+            SpmTwinDriver,
+            [
+                {"load": {"sample": "S1", "design": FILM}},
+                "approach",
+                {"overview": {"pixels": 32, "dwell_s": 0.001}},
+            ],
+        ),
+    ],
+)
+@pytest.mark.parametrize("hold", [False, True])
+def test_a_twin_whose_program_ends_early_is_left_safe_unless_held(driver, commands, hold) -> None:
+    made = driver()
+
+    def enough(command: Command, chunk: Chunk) -> str | None:
+        return "enough" if chunk.frame is not None else None
+
+    run = Console(made).run(program(*commands), watch=enough, hold=hold)
+    assert run.failure is None and run.stopped == "enough" and run.state is not None
+    state = made.state()
+    away = state.blanked if state.technique == "stem" else not state.engaged
+    assert away is not hold and run.state == state
 
 
 def test_ctrl_c_keeps_what_came_and_leaves_the_beam_blanked() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from inspect import signature
 from typing import Any
 
 import numpy as np
@@ -9,8 +10,16 @@ import pytest
 from support_drivers import LiveSmallStem, LiveStem
 from support_twins import GOOD, job, pad
 
-from probewise.agents import check_worker, example_job
-from probewise.instruments import Geometry, Microscope, PfmTwin, SpmTwin, StemTwin
+from probewise.agents import check_worker, example_job, make_worker, worker_types
+from probewise.instruments import (
+    ArrayServerScope,
+    Geometry,
+    Limits,
+    Microscope,
+    PfmTwin,
+    SpmTwin,
+    StemTwin,
+)
 from probewise.workflow import (
     Fate,
     Job,
@@ -19,10 +28,16 @@ from probewise.workflow import (
     Step,
     Target,
     WorkerError,
+    WorkerSpec,
     program_of,
     program_text,
 )
 
+MICROSCOPES = [
+    r.load()
+    for r in worker_types().values()
+    if r.distribution == "probewise" and issubclass(r.load(), Microscope)
+]
 FILM = Target(sample="film", site=0)
 
 
@@ -260,3 +275,40 @@ def test_the_state_of_a_mute_instrument_is_a_failure_of_the_action() -> None:
 
     outcome = Mute().perform(example_job(IMAGE, FILM))
     assert outcome.failure is not None and outcome.failure.kind == "instrument"
+
+
+@pytest.mark.parametrize("kind", [StemTwin, SpmTwin, PfmTwin])
+def test_a_key_that_is_none_is_told_all_that_there_are(kind: Any) -> None:
+    with pytest.raises(SpecError) as refusal:
+        kind(world_sed=3)
+    error = refusal.value
+    assert "world_sed" in error.given and "did you mean 'world_seed'" in error.remedy
+    for key in ("world_seed", "vouched_by", "limits_file", "max_dwell_s", "silence_s"):
+        assert repr(key) in error.allowed
+    with pytest.raises(SpecError, match="greater than or equal to 0"):
+        kind(max_dwell_s=-1.0)
+
+
+@pytest.mark.parametrize("kind", MICROSCOPES, ids=lambda k: k.__name__)
+def test_the_keys_of_a_configuration_are_its_own_its_drivers_and_the_limits(
+    kind: type[Microscope],
+) -> None:
+    keys = kind.config_keys()
+    assert len(set(keys)) == len(keys)
+    assert {"vouched_by", "limits_file", *Limits.model_fields} <= set(keys)
+    own = set(signature(kind).parameters)
+    assert own - {"limits", "more"} <= set(keys)
+    assert kind.settings is None or set(kind.settings.model_fields) <= set(keys)
+
+
+def test_a_setting_of_a_driver_that_cannot_be_is_named_with_its_range() -> None:
+    with pytest.raises(SpecError) as refusal:
+        ArrayServerScope("PYRO:array.server@localhost:1", dispersion_eV=-1.0)
+    assert "dispersion_eV=-1.0" in refusal.value.given and "greater than 0" in refusal.value.allowed
+
+
+def test_a_configuration_that_lacks_a_key_is_told_all_that_there_are() -> None:
+    with pytest.raises(WorkerError) as refusal:
+        make_worker(WorkerSpec(type="array-server", config={}), "scope")
+    for key in ("uri (required)", "pixels=128", "dispersion_eV", "max_dwell_s", "vouched_by"):
+        assert key in refusal.value.allowed

@@ -14,7 +14,7 @@ from probewise.agents import check_worker, example_job
 from probewise.instruments import Microscope, Run, SpmReplay, StemReplay, check_driver
 from probewise.instruments._playback import Playback, SpmPlayback, StemPlayback
 from probewise.instruments._recording_files import load_recording
-from probewise.workflow import Step, StoreError, Target, program_from
+from probewise.workflow import SpecError, Step, StoreError, Target, program_from
 
 FOLDER = Path(os.environ.get("PROBEWISE_DATA", Path(__file__).parents[1] / "../shared/data"))
 RNG = np.random.default_rng(0)
@@ -102,6 +102,13 @@ def step(name: str, **more: Any) -> Step:
     acts_on = "positions" if name.startswith("measure") else "site"
     raw = {"name": name, "level": 3, "acts_on": acts_on, "cost_credits": 2, "latency_h": 0.1}
     return Step.model_validate({**raw, **more})
+
+
+@pytest.mark.parametrize("kind", [StemReplay, SpmReplay])
+def test_it_takes_the_parameters_of_the_instrument_and_no_others(cube, kind) -> None:
+    kind(cube).check(step("overview_scan", parameters={"dwell_s": 1e-5}))
+    with pytest.raises(SpecError, match="did you mean 'dwell_s'"):
+        kind(cube).check(step("overview_scan", parameters={"dwell_us": 10}))
 
 
 @pytest.mark.parametrize(

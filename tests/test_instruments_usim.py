@@ -51,6 +51,7 @@ def test_overview_detect_spectra_show_the_edges_of_the_design() -> None:
     assert instrument.console.state().blanked, "what takes data blanks the beam again"
 
 
+@pytest.mark.slow
 def test_focus_is_found_to_within_some_tens_of_nanometres() -> None:
     instrument = UsimScopeTwin(COMPOSITION, world_seed=2)
     tune = {"verb": "tune", "what": "focus", "span_nm": 1600, "steps": 15}

@@ -110,7 +110,7 @@ def test_leakage_hides_from_the_tip_but_not_from_the_plates() -> None:
 
 
 def test_proxies_follow_the_truth_but_not_blindly() -> None:
-    unit = SPACE.sobol(60, seed=3)
+    unit = SPACE.sobol(32, seed=3)
     truth, loop, contrast = [], [], []
     for i, (x, t, p) in enumerate(
         zip(*(v.from_unit(u) for v, u in zip(SPACE.variables, unit.T, strict=True)), strict=True)

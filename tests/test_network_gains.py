@@ -177,6 +177,29 @@ def test_wide_draws_are_weighted_back_to_the_normal() -> None:
     assert np.abs(p).max() > 2.8
 
 
+def test_a_noisy_test_tells_what_it_would_move() -> None:
+    """The chain that is one noisy test gains what its posterior mean may rise over the best."""
+    flow = Workflow.model_validate(
+        {
+            "space": VARIABLES[:1],
+            "steps": [{"name": "test", "level": 3, "produces": "y2", "noise": {"y2": 0.5}}],
+        }
+    )
+    planner = Planner(flow, Maximize(quantity="y2"), Budget(credits=9))
+    for a in (0.1, 0.4, 0.8, 0.9):
+        planner.learn("test", {"a": a}, {"y2": np.sin(7 * a)})
+    found = NetworkBelief(Network(flow, "y2"), planner.state, Memory())
+    x = np.linspace(0, 1, 21)[:, None]
+    gains = Gains(found, x, found.lookup(x), 0)
+    moments, (location, scale) = found.groups[0].moments(x, 0), found.scales["y2"]
+    mean, std = location + scale * moments.mean, scale * moments.std
+    moved = std**2 / np.sqrt(std**2 + 0.5**2)
+    expected = improvement(mean, moved, float(mean.max()))
+    np.testing.assert_allclose(
+        gains.response("y2").better @ WEIGHTS, expected, rtol=0.05, atol=2e-3 * scale
+    )
+
+
 def test_improvement_is_the_closed_form() -> None:
     draws = np.random.default_rng(0).standard_normal(400_000)
     for mean, std in ((0.3, 1.0), (-2.0, 0.7)):

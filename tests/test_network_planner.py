@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,9 @@ from hypothesis import strategies as st
 from probewise.planner import NetworkPlanner, NetworkSettings, Planner
 from probewise.planner._network_belief import Memory, NetworkBelief
 from probewise.planner._network_graph import Network, is_network
+from probewise.planner._network_options import proposals
 from probewise.planner._network_pool import make_pool
+from probewise.planner._prices import Prices
 from probewise.workflow import Budget, Explore, Maximize, SpecError, Workflow
 
 AB = [{"name": "a", "low": 0, "high": 1}, {"name": "b", "low": 0, "high": 1}]
@@ -72,6 +75,7 @@ def test_a_step_follows_its_parent_at_the_same_design() -> None:
             assert round(action.target.design["a"], 9) in made
 
 
+@pytest.mark.slow
 def test_a_step_with_two_parents_takes_them_from_different_designs() -> None:
     """Each parent hangs on its own variable: what is there is combined, not made again."""
     left = MAKE | {"cost_credits": 5}
@@ -115,6 +119,7 @@ def test_a_chain_goes_on_although_no_single_step_tells_anything() -> None:
     assert found is not None and truth(found.design)["y2"] > 0.8
 
 
+@pytest.mark.slow
 def test_a_cheap_source_is_used_where_it_tells_and_dropped_where_it_misleads() -> None:
     cheap = MAKE | {"controls": None, "produces": "guess", "cost_credits": 1}
     dear = TEST | {"controls": None, "consumes": [], "cost_credits": 10}
@@ -135,6 +140,7 @@ def test_a_cheap_source_is_used_where_it_tells_and_dropped_where_it_misleads() -
     assert shares["bad"] >= shares["good"]
 
 
+@pytest.mark.slow
 def test_formulas_are_goals() -> None:
     parts = (
         MAKE | {"controls": None, "produces": "p", "cost_credits": 1},
@@ -157,6 +163,7 @@ def test_formulas_are_goals() -> None:
     assert value > 0.9 and found.estimate.value == pytest.approx(value, abs=0.1)
 
 
+@pytest.mark.slow
 def test_conditions_on_quantities_are_kept() -> None:
     """The free optimum is where a = pi/10, but only a > 0.6 is allowed, by a measured number."""
     other = MAKE | {"name": "weigh", "controls": None, "produces": "mass", "cost_credits": 1}
@@ -324,6 +331,23 @@ def test_only_a_settable_step_takes_set_inputs() -> None:
         flow(MAKE | {"settable": True})
 
 
+def test_a_doubt_takes_no_dearer_step_than_the_belief() -> None:
+    """Short length scales make dear steps promising; they are left where a cheap one was due."""
+    workflow, goal = flow(MAKE, TEST), Maximize(quantity="y2")
+    planner = Planner(workflow, goal, Budget(credits=40))
+    drive(planner, most=7)
+    state, own = planner.state, NetworkPlanner(workflow, goal)
+    belief = NetworkBelief(Network(workflow, "y2"), state, Memory())
+    belief.fits = [replace(f, doubt=0.3) for f in belief.fits]
+    prices = Prices(state)
+    found = proposals(belief, prices, make_pool(belief, 0), 0)
+    cheap = [p for p in found if p.step.name == "make"]
+    dear = [p for p in found if p.step.name == "test"]
+    assert cheap and dear
+    assert {p.step.name for p in own._doubted(state, belief, prices, cheap)} == {"make"}
+    assert {p.step.name for p in own._doubted(state, belief, prices, dear)} == {"make", "test"}
+
+
 def test_who_begins_anew_on_a_state_decides_like_who_came_along() -> None:
     """What is remembered between decisions saves time and changes nothing."""
     workflow, goal = flow(MAKE, TEST), Maximize(quantity="y2")
@@ -361,3 +385,39 @@ def test_a_candidate_that_was_begun_stays_in_view() -> None:
     pool = make_pool(belief, 0)
     seen = {tuple(np.round(x, 9)) for x in pool.x}
     assert {tuple(np.round(list(d.values()), 9)) for d in begun} <= seen
+
+
+def test_many_measurements_are_carried_by_a_part(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("probewise.planner._network_belief.EXACT", 40)
+    monkeypatch.setattr("probewise.planner._network_process.EXACT", 40)
+    monkeypatch.setattr("probewise.planner._network_sparse._SUPPORT", 30)
+    planner = Planner(flow(MAKE, TEST), Maximize(quantity="y2"), Budget(credits=30))
+    for a, b in np.random.default_rng(0).random((90, 2)):
+        told = truth({"a": a, "b": b})
+        planner.learn("make", {"a": a, "b": b}, {"y1": told["y1"]})
+        planner.learn("test", {"a": a, "b": b}, {"y2": told["y2"]})
+    network = Network(planner.state.workflow, "y2", (), None)
+    belief = NetworkBelief(network, planner.state, Memory())
+    assert [g.support is not None and len(g.support) == 30 for g in belief.groups] == [True, True]
+    drive(planner)
+    found = planner.recommend()
+    assert found is not None and truth(found.design)["y2"] > 0.98
+    assert abs(found.estimate.value - truth(found.design)["y2"]) < 0.05
+
+
+def test_of_a_long_list_the_best_stays_in_view(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("probewise.planner._network_pool._GLANCED_AT", 200)
+    listed = np.random.default_rng(1).random((800, 2))
+    space = {"variables": AB, "candidates": listed.tolist()}
+    planner = Planner(flow(MAKE, TEST, space=space), Maximize(quantity="y2"), Budget(credits=30))
+    for a, b in listed[:40].tolist():
+        told = truth({"a": a, "b": b})
+        planner.learn("make", {"a": a, "b": b}, {"y1": told["y1"]})
+        planner.learn("test", {"a": a, "b": b}, {"y2": told["y2"]})
+    network = Network(planner.state.workflow, "y2", (), None)
+    belief = NetworkBelief(network, planner.state, Memory())
+    pool = make_pool(belief, 3)
+    assert len(pool.x) < 350
+    ends = [truth({"a": a, "b": b})["y2"] for a, b in listed.tolist()]
+    best = listed[int(np.argmax(ends))]
+    assert np.abs(pool.x - best).max(1).min() < 1e-9

@@ -27,7 +27,7 @@ def kernel(levels: int = 2, d: int = 2) -> LevelKernel:
     return LevelKernel(
         lengths,
         np.array([1.0, 0.4])[:levels],
-        np.array([1.0, 0.7])[:levels],
+        np.array([[1.0, 0.0], [0.7, 1.0]])[:levels, :levels],
         np.array([0.0, 0.02])[:levels],
     )
 
@@ -144,6 +144,30 @@ def test_a_cheap_source_tells_of_what_is_peculiar_to_one_candidate() -> None:
     assert np.corrcoef(found.mean, dear[30:])[0, 1] > 0.8
     z = (dear[30:] - found.mean) / found.std
     assert 0.6 < z.std() < 1.6
+
+
+def test_a_dear_proxy_does_not_make_a_cheap_one_worthless() -> None:
+    """Two proxies whose errors have nothing to do with each other: both count."""
+    rng = np.random.default_rng(9)
+    x, truth = rng.random((70, 3)), rng.standard_normal(70)
+    rough = 0.6 * truth + 0.8 * rng.standard_normal(70)
+    fine = 0.8 * truth + 0.6 * rng.standard_normal(70)
+    level = np.repeat([0, 1, 2], 70)
+    y, noise = np.concatenate([rough, fine, truth]), np.full(210, 1e-8)
+    kernel = fit_group(np.tile(x, (3, 1)), level, y, noise, np.ones(3), 3, listed=True).kernel
+    own = kernel.variances + kernel.roughness
+    joint = (kernel.shares * own) @ kernel.shares.T
+    believed = joint / np.sqrt(np.outer(joint.diagonal(), joint.diagonal()))
+    np.testing.assert_allclose(believed, np.corrcoef([rough, fine, truth]), atol=0.12)
+
+
+@pytest.mark.parametrize("alike", [True, False])
+def test_listed_candidates_are_peculiar_if_neighbours_differ(alike: bool) -> None:
+    rng = np.random.default_rng(10)
+    x = rng.random((25, 2))
+    y = np.sin(3.0 * x.sum(1)) if alike else rng.standard_normal(25)
+    fit = fit_group(x, np.zeros(25, int), y, np.full(25, 1e-8), np.ones(2), 1, listed=True)
+    assert (fit.kernel.roughness[0] > 0.1) is not alike
 
 
 def test_repetitions_that_disagree_raise_the_noise() -> None:

@@ -87,6 +87,7 @@ def run(flow: Workflow, truth: Truth, worth: float, seed: int, best: float) -> R
     return Run(planner, value, planner.state.spent_credits, found_at)
 
 
+@pytest.mark.slow
 def test_an_early_best_is_not_searched_for_any_longer() -> None:
     """What it misses is worth less than two more strips, looked at and tested, would cost."""
     strip = sum(s.cost_credits.typical() for s in SAMPLES.steps)
@@ -95,6 +96,7 @@ def test_an_early_best_is_not_searched_for_any_longer() -> None:
     assert all(e.spent < e.found_at + 60 and e.spent < 130 for e in ends)
 
 
+@pytest.mark.slow
 def test_a_late_best_is_waited_for() -> None:
     ends = [run(SAMPLES, late, 300.0, seed, best=1.0) for seed in range(3)]
     assert np.median([e.value for e in ends]) > 0.9

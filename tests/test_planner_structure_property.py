@@ -208,7 +208,7 @@ def test_exploiting_takes_the_largest_believed_value() -> None:
     made.wish(Wishes(exploit=True))
     (visit,) = made.suggest(1)
     mean, _ = made.map()
-    done = [r * SIDE + c for r, c in (made._place(row) for row, _ in made._told)]
+    done = [r * SIDE + c for r, c in made.told()]
     mean[done] = -np.inf
     assert visit.position[0] * SIDE + visit.position[1] == int(np.argmax(mean))
 

@@ -117,7 +117,7 @@ def test_what_is_in_flight_counts_against_the_limit() -> None:
     [
         (Outcome(), 5.0),
         (Outcome(dose_e_per_A2=2.5), 2.5),
-        (Outcome(dose_e_per_A2=99.0), 7.5),
+        (Outcome(dose_e_per_A2=99.0), 99.0),
         (Outcome(failure=Failure(kind="refused", message="no")), 0.0),
         (Outcome(failure=Failure(kind="bad_data", message="blurred")), 5.0),
         (Outcome(failure=Failure(kind="timeout", message="gone")), 7.5),

@@ -1,6 +1,6 @@
 """The language: levels, quantities, steps, actions, observations, decisions, budget, clock."""
 
-from ._action import Action, ActionState, ArrayRef, Commitment, Target
+from ._action import Action, ActionState, ArrayRef, Commitment, Stake, Target
 from ._array import Array, Axis
 from ._autonomy import Autonomy, Mode, Rule
 from ._claims import NONE_OF_THEM, Hypothesis, Limit
@@ -85,7 +85,16 @@ from ._instrument import (
 )
 from ._inventory import WHOLE_SPACE, Inventory, Place, Sample, Status, place_of, places_seen
 from ._model import Name, Record
-from ._observation import Estimate, Failure, Grid, Observation, Quality, Table
+from ._observation import (
+    OVERRUN_UNITS,
+    Estimate,
+    Failure,
+    Grid,
+    Observation,
+    Quality,
+    Table,
+    overrun_note,
+)
 from ._orders import (
     Abort,
     Answer,
@@ -120,12 +129,14 @@ from ._worker import (
     Verdict,
     Worker,
     WorkerSpec,
+    no_parameters,
 )
 from ._workflow import Workflow
 
 __all__ = [
     "COMMANDS",
     "NONE_OF_THEM",
+    "OVERRUN_UNITS",
     "WHOLE_SPACE",
     "Abort",
     "Account",
@@ -245,6 +256,7 @@ __all__ = [
     "Space",
     "SpecError",
     "Spectrum",
+    "Stake",
     "Started",
     "State",
     "Status",
@@ -274,6 +286,8 @@ __all__ = [
     "geometric_forecast",
     "is_whole",
     "load_program",
+    "no_parameters",
+    "overrun_note",
     "parse_unit",
     "path_nm",
     "place_of",

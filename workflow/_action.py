@@ -68,6 +68,35 @@ class Target(Record):
         return place or "whole space"
 
 
+class Stake(Record):
+    """What measuring at positions is worth to the session that chose them.
+
+    Attributes
+    ----------
+    quantity
+        What is sought; larger is better.
+    believed, believed_std
+        Of it at each of the target's positions, before the measurement.
+    rival
+        The best value that is known elsewhere.
+    credits_per_unit
+        What an improvement by one unit is worth: what it would cost elsewhere.
+    credits_per_s, overhead_credits
+        Of a second at a position, and of coming back to one.
+    longest_s
+        The most that may be measured at a position in one go.
+    """
+
+    quantity: Name
+    believed: tuple[float, ...]
+    believed_std: tuple[NonNegative, ...]
+    rival: float
+    credits_per_unit: NonNegative
+    credits_per_s: NonNegative
+    overhead_credits: NonNegative = 0.0
+    longest_s: NonNegative
+
+
 class Action(Record):
     """A step on a target.
 
@@ -75,7 +104,8 @@ class Action(Record):
 
     ``hours`` are the times a twin needs to know: ``start`` of the action and, where there was one,
     ``tuned`` (the end of the last step this one requires on the instrument). ``data`` are the
-    numbers that a theory step works on, as columns.
+    numbers that a theory step works on, as columns. ``stake`` tells whoever watches the measurement
+    what it is worth.
     """
 
     id: str
@@ -87,6 +117,7 @@ class Action(Record):
     seed: int = 0
     session: str | None = None
     hours: dict[str, float] = {}
+    stake: Stake | None = None
 
 
 class Commitment(Record):

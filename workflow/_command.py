@@ -194,15 +194,21 @@ class PlaceBeam(Command):
 
 
 class Spectrum(Command):
-    """Electron energy-loss spectra at places, one after another."""
+    """Electron energy-loss spectra at places, one after another.
+
+    With several ``frames`` each is read out so many times within its exposure, and added up:
+    whoever watches can end it early. An instrument that cannot do so takes it in one.
+    """
 
     verb: Literal["spectrum"] = "spectrum"
     at: Where
     exposure_s: Positive = 0.05
+    frames: int = Field(default=1, ge=1, le=1000)
     name: Name = "spectra"
 
     def sentence(self) -> str:
-        return f"Take spectra {self.at.sentence}, {pretty_seconds(self.exposure_s)} each"
+        parts = f" in {self.frames} frames" if self.frames > 1 else ""
+        return f"Take spectra {self.at.sentence}, {pretty_seconds(self.exposure_s)} each{parts}"
 
 
 class Approach(Command):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Literal
 
 from ._action import Action
+from ._errors import SpecError
 from ._goal import Goal
 from ._model import NonNegative, Record
 from ._observation import Estimate
@@ -64,6 +65,23 @@ class Recommendation(Record):
     front: tuple[FrontPoint, ...] = ()
     probabilities: dict[str, float] = {}
     falsified: tuple[str, ...] = ()
+
+    def position_for(self, who: str) -> tuple[int, int]:
+        """The position that is recommended; ``who`` wants it.
+
+        Raises
+        ------
+        SpecError
+            If it names none.
+        """
+        if self.position is None:
+            raise SpecError(
+                who,
+                "a recommendation without a position",
+                "the goal maximize over positions",
+                "choose that goal, or another truth",
+            )
+        return self.position
 
 
 class Decision(Record):

@@ -60,13 +60,16 @@ class Table(Record):
 class Quality(Record):
     """What the real-time analysis says of a stream.
 
-    ``keep`` it; ``retake`` what was bad, if that is worth its price; or ``stop``: the instrument
-    must be prepared again (tuned) before the next measurement on the sample.
+    ``keep`` it; ``retake`` what was bad, or too noisy for what it promises, if that is worth its
+    price; or ``stop``: the instrument must be prepared again (tuned) before the next measurement on
+    the sample. A retake names the positions and, where their worth was weighed, the dwell at each.
     """
 
     verdict: Literal["keep", "retake", "stop"]
     score: float
     reason: str = ""
+    again: tuple[tuple[int, int], ...] = ()
+    dwell_s: NonNegative | None = None
 
 
 class Failure(Record):
@@ -90,6 +93,14 @@ class Failure(Record):
     ]
     message: str
     remedy: str = ""
+
+
+OVERRUN_UNITS = ("credits", "hours", "dose_e_per_A2")
+
+
+def overrun_note(unit: str) -> str:
+    """The note of an observation that says how much more was used than was committed."""
+    return f"overrun_{unit}"
 
 
 class Observation(Record):
@@ -119,3 +130,13 @@ class Observation(Record):
     @property
     def duration_h(self) -> float:
         return self.end_h - self.start_h
+
+    @property
+    def overrun(self) -> dict[str, float]:
+        """What was used beyond the commitment: of credits, dose_e_per_A2 and hours those that were.
+
+        Credits and dose are in ``cost_credits`` and ``dose_e_per_A2`` besides, hours are not in
+        ``end_h``: the action counts as ended when its time was up.
+        """
+        noted = {unit: self.notes.get(overrun_note(unit)) for unit in OVERRUN_UNITS}
+        return {unit: over for unit, over in noted.items() if isinstance(over, float) and over > 0}

@@ -52,7 +52,8 @@ class Chunk:
     electrons
         Electrons that went into the specimen meanwhile.
     signals
-        What else the instrument says of itself, such as ``feedback_error_nm``.
+        What else the instrument says of itself, such as ``feedback_error_nm``; ``exposure_s`` is
+        how long the entry that was read last has been exposed so far.
     """
 
     frame: Frame | None = None

@@ -264,12 +264,12 @@ class State:
     def commitment(self, action: Action) -> Commitment:
         """The most that an action may charge and last."""
         step = self.workflow.step(action.step)
-        n = len(action.target.positions) or 1
+        extent = step.extent(action)
         return Commitment(
-            credits=step.cost_credits.cap(n),
-            hours=step.latency_h.cap(n),
+            credits=step.cost_credits.cap(*extent),
+            hours=step.latency_h.cap(*extent),
             samples=1 if step.makes is not None else 0,
-            dose_e_per_A2=step.dose_e_per_A2.cap(n) if step.exposes else 0.0,
+            dose_e_per_A2=step.dose_e_per_A2.cap(*extent) if step.exposes else 0.0,
             exposed=place_of(action.target, step.acts_on) if step.exposes else None,
         )
 
@@ -279,28 +279,29 @@ class State:
 
     @property
     def free_credits(self) -> float:
-        """Credits neither spent nor committed; infinite without a limit."""
+        """Credits neither spent nor committed; infinite without a limit, 0 where more was used than
+        there was."""
         if self.budget.credits is None:
             return float("inf")
-        return self.budget.credits - self.spent_credits - self.committed_credits
+        return max(0.0, self.budget.credits - self.spent_credits - self.committed_credits)
 
     def session_free(self, session_id: str) -> float:
-        """Credits left in a session's grant, commitments counted."""
+        """Credits left in a session's grant, commitments counted; 0 where it used more."""
         session = self.sessions[session_id]
         committed = sum(
             i.commitment.credits for i in self.running.values() if i.action.session == session_id
         )
-        return session.grant.credits - session.spent_credits - committed
+        return max(0.0, session.grant.credits - session.spent_credits - committed)
 
     @property
     def granted_credits(self) -> float:
         """Credits that open sessions were granted and have neither spent nor committed."""
-        return sum(max(self.session_free(k), 0.0) for k in self.open_sessions())
+        return sum(self.session_free(k) for k in self.open_sessions())
 
     @property
     def ungranted_credits(self) -> float:
         """Credits that are neither spent, nor committed, nor an open session's."""
-        return self.free_credits - self.granted_credits
+        return max(0.0, self.free_credits - self.granted_credits)
 
     def affordable(self, commitment: Commitment, session_id: str | None = None) -> bool:
         """Whether an action with this commitment keeps every hard limit, pending included.

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from enum import IntEnum
 from typing import Any, Literal
 
 import numpy as np
 from pydantic import Field, field_validator, model_validator
 
+from ._action import Action
 from ._errors import SpecError
 from ._model import Name, NonNegative, Record
 from ._quantity import Port
@@ -27,12 +29,14 @@ class Level(IntEnum):
 class Amount(Record):
     """A log-normal amount of credits, hours or dose, capped.
 
-    At the median it is ``median + per_position * n``. ``median`` may be given as a bare number. The
-    cap is hard: it is what a budget commits before the step starts.
+    At the median it is ``median + (per_position + per_s * dwell_s) * n`` for n positions with a
+    dwell at each (:class:`Step`). ``median`` may be given as a bare number. The cap is hard: it is
+    what a budget commits before the step starts.
     """
 
     median: NonNegative
     per_position: NonNegative = 0.0
+    per_s: NonNegative = 0.0
     log_std: NonNegative = 0.1
     cap_factor: float = Field(default=1.5, ge=1.0)
 
@@ -41,22 +45,22 @@ class Amount(Record):
     def _from_number(cls, value: Any) -> Any:
         return {"median": value} if isinstance(value, int | float) else value
 
-    def expected(self, positions: int = 1) -> float:
+    def expected(self, positions: int = 1, dwell_s: float = 0.0) -> float:
         """Mean of the log-normal with this median, ignoring the cap."""
-        return self.typical(positions) * float(np.exp(0.5 * self.log_std**2))
+        return self.typical(positions, dwell_s) * float(np.exp(0.5 * self.log_std**2))
 
-    def typical(self, positions: int = 1) -> float:
-        """Median for a step on ``positions`` positions."""
-        return self.median + self.per_position * positions
+    def typical(self, positions: int = 1, dwell_s: float = 0.0) -> float:
+        """Median for a step on ``positions`` positions with a dwell at each."""
+        return self.median + (self.per_position + self.per_s * dwell_s) * positions
 
-    def cap(self, positions: int = 1) -> float:
+    def cap(self, positions: int = 1, dwell_s: float = 0.0) -> float:
         """The most that the step may ever charge or last."""
-        return self.typical(positions) * self.cap_factor
+        return self.typical(positions, dwell_s) * self.cap_factor
 
-    def draw(self, rng: np.random.Generator, positions: int = 1) -> float:
+    def draw(self, rng: np.random.Generator, positions: int = 1, dwell_s: float = 0.0) -> float:
         """One capped log-normal draw, for twins."""
         factor = float(np.exp(self.log_std * rng.standard_normal()))
-        return min(self.typical(positions) * factor, self.cap(positions))
+        return min(self.typical(positions, dwell_s) * factor, self.cap(positions, dwell_s))
 
 
 class Library(Record):
@@ -122,6 +126,12 @@ class Step(Record):
     parameters
         What the worker is told beside the target, such as the dwell of a scan, or a whole
         ``program`` of commands. An action's own parameters come before them.
+    dwell
+        The parameter that says for how many seconds each position is measured, and which a session
+        may choose; what the step costs by ``per_s`` goes with it. ``parameters`` holds the usual
+        one.
+    dwells_s
+        The dwells that a session may choose from, ascending.
     repeat
         Whether a second execution is harmless (``idempotent``), costs again (``repeatable``) or
         must never happen by itself (``irreversible``).
@@ -148,6 +158,8 @@ class Step(Record):
     destroys: bool = False
     cumulative: bool = False
     settable: bool = False
+    dwell: Name | None = None
+    dwells_s: tuple[float, ...] = ()
     batch: int = Field(default=1, ge=1, description="probe positions taken at once")
     max_positions: int = Field(default=1_000_000, ge=1, description="probe positions a site bears")
     repeat: Literal["idempotent", "repeatable", "irreversible"] = "repeatable"
@@ -188,6 +200,7 @@ class Step(Record):
                 "acts_on: design",
                 "a synthesis step starts from a design",
             )
+        self._check_dwell()
         if self.exposes and (self.makes is not None or self.acts_on == "space"):
             raise SpecError(
                 f"step {self.name!r}",
@@ -197,10 +210,45 @@ class Step(Record):
             )
         return self
 
+    def _check_dwell(self) -> None:
+        amounts = (self.cost_credits, self.latency_h, self.dose_e_per_A2)
+        usual = self.parameters.get(self.dwell or "")
+        sound = isinstance(usual, int | float) and not isinstance(usual, bool) and usual > 0
+        rising = list(self.dwells_s) == sorted({d for d in self.dwells_s if 0 < d < np.inf})
+        if self.dwell is None:
+            fits = not self.dwells_s and not any(a.per_s for a in amounts)
+        else:
+            fits = self.acts_on == "positions" and sound and rising
+        if not fits:
+            raise SpecError(
+                f"step {self.name!r}",
+                f"dwell {self.dwell!r} of {usual!r}, dwells_s {list(self.dwells_s)}, acts on"
+                f" {self.acts_on!r}",
+                "on positions, a dwell that names a parameter of positive seconds, dwells_s"
+                " ascending; without a dwell neither dwells_s nor amounts per_s",
+                "put the usual dwell under parameters, or remove what goes with it",
+            )
+
+    def dwell_of(self, parameters: Mapping[str, Any] | None = None) -> float:
+        """Seconds at each position with these parameters of an action, or the usual ones; 0 where
+        the step has no dwell."""
+        if self.dwell is None:
+            return 0.0
+        return float((parameters or {}).get(self.dwell, self.parameters[self.dwell]))
+
+    def extent(self, action: Action) -> tuple[int, float]:
+        """Positions and dwell of an action: what its amounts are asked with."""
+        return len(action.target.positions) or 1, self.dwell_of(action.parameters)
+
+    @property
+    def usual_extent(self) -> tuple[int, float]:
+        """The same of a usual run."""
+        return self.positions_per_run, self.dwell_of()
+
     @property
     def exposes(self) -> bool:
         """Whether it gives its target a dose."""
-        return self.dose_e_per_A2.typical() > 0
+        return self.dose_e_per_A2.typical(1, self.dwell_of()) > 0
 
     @property
     def needs(self) -> str:

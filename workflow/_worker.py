@@ -19,6 +19,7 @@ from pydantic import Field
 from ._action import Action, ArrayRef
 from ._array import Array
 from ._decision import Decision, Recommendation
+from ._errors import SpecError
 from ._fate import Fate
 from ._model import Name, Record
 from ._observation import Estimate, Failure, Grid, Quality, Table
@@ -61,11 +62,13 @@ class Job:
         """The action's own generator: the same action gives the same result."""
         return np.random.default_rng(self.action.seed)
 
-    def draw_price(self) -> tuple[float, float]:
-        """Credits and hours drawn from the step's distributions, for twins."""
+    def draw_price(self, dwell_s: float | None = None) -> tuple[float, float]:
+        """Credits and hours drawn from the step's distributions, for twins; with another dwell than
+        the action's where it ended early."""
         rng = np.random.default_rng([self.action.seed, 1])
-        n = len(self.action.target.positions) or 1
-        return self.step.cost_credits.draw(rng, n), self.step.latency_h.draw(rng, n)
+        n, dwell = self.step.extent(self.action)
+        extent = (n, dwell if dwell_s is None else dwell_s)
+        return self.step.cost_credits.draw(rng, *extent), self.step.latency_h.draw(rng, *extent)
 
 
 @dataclass(frozen=True)
@@ -125,6 +128,25 @@ class Worker(ABC):
     def offers(self) -> tuple[Offer, ...]:
         """What this worker can do."""
 
+    @classmethod
+    def further_keys(cls) -> tuple[str, ...]:
+        """Keys of the configuration beyond those in the signature of ``__init__``."""
+        return ()
+
+    def check(self, step: Step) -> None:  # noqa: B027
+        """Refuse a step that could never be done, on whatever target.
+
+        Every worker that offers what a step needs is asked when a campaign starts, before anything
+        is done. It is quick, and neither moves nor exposes anything. An instrument looks at least
+        at the step's parameters; see :func:`no_parameters`.
+
+        Raises
+        ------
+        SpecError
+            Naming the step, what it gives, what is allowed and the remedy; the worker's name is
+            put before it.
+        """
+
     @abstractmethod
     def perform(self, job: Job) -> Outcome:
         """Do it. Faults of the instrument are returned as ``Outcome.failure``; bugs raise."""
@@ -148,6 +170,23 @@ class Worker(ABC):
 
     def close(self) -> None:  # noqa: B027
         """Leave the instrument in a safe state."""
+
+
+def no_parameters(step: Step) -> None:
+    """Refuse a step with parameters, for workers that take none.
+
+    Raises
+    ------
+    SpecError
+        If the step has any.
+    """
+    if step.parameters:
+        raise SpecError(
+            f"step {step.name!r}",
+            f"parameters {sorted(step.parameters)}",
+            f"no parameters for {step.needs!r}",
+            "remove them from the step",
+        )
 
 
 class WorkerSpec(Record):

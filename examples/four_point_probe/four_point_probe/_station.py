@@ -16,8 +16,10 @@ from probewise.workflow import (
     Kind,
     Offer,
     Outcome,
+    Step,
     Worker,
     WorkerError,
+    no_parameters,
 )
 
 from ._coupons import sheet_conductance_S
@@ -108,6 +110,9 @@ class FourPointProbe(Worker):
             Offer(capability="quick_conductance", about="two contacts, simulated"),
             Offer(capability="sheet_conductance", about="four contacts, simulated"),
         )
+
+    def check(self, step: Step) -> None:
+        no_parameters(step)
 
     def safe(self) -> str:
         return "simulated: no current, contacts lifted"

@@ -1,0 +1,86 @@
+"""One dear step whose price depends on the design, as in Xie et al. (NeurIPS 2024).
+
+"Cost-aware Bayesian optimization via the Pandora's box Gittins index": Ackley, Levy and Rosenbrock
+on the unit cube, scaled as published, for 20 (0.05 + mean of the coordinates) credits a time: 1 at
+one corner, 21 at the other. Budget 25 d credits, 2 (d + 1) designs known.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from probewise.workflow import Amount
+
+from ._problem import Function, Node, Problem, box
+from ._problems_networks import ackley
+
+Array = NDArray[np.float64]
+LEAST, SLOPE = 1.0, 20.0
+BUDGET = 25.0
+"""Credits for each dimension."""
+
+
+def levy(x: Array) -> Array:
+    """Levy's function (n, d) -> (n,): 0 at the point of ones."""
+    w = 1.0 + (x - 1.0) / 4.0
+    first = np.sin(np.pi * w[:, 0]) ** 2
+    middle = (w[:, :-1] - 1.0) ** 2 * (1.0 + 10.0 * np.sin(np.pi * w[:, :-1] + 1.0) ** 2)
+    last = (w[:, -1] - 1.0) ** 2 * (1.0 + np.sin(2.0 * np.pi * w[:, -1]) ** 2)
+    return first + middle.sum(axis=1) + last
+
+
+def rosenbrock(x: Array) -> Array:
+    """Rosenbrock's function (n, d) -> (n,): 0 at the point of ones, in a bent valley."""
+    bend = 100.0 * (x[:, 1:] - x[:, :-1] ** 2) ** 2
+    return (bend + (x[:, :-1] - 1.0) ** 2).sum(axis=1)
+
+
+@dataclass(frozen=True)
+class Hill:
+    """A function to minimize with its interval and what its values are divided by."""
+
+    function: Callable[[Array], Array]
+    low: float
+    high: float
+    scale: float
+
+    def __call__(self, x: Array) -> Array:
+        """Values (n,) to maximize, at points (n, d) of the unit cube."""
+        return -self.function(self.low + (self.high - self.low) * x) / self.scale
+
+
+HILLS: Mapping[str, Function] = {
+    "ackley": Hill(ackley, -1.0, 1.0, 1.0),
+    "levy": Hill(levy, -10.0, 10.0, 100.0),
+    "rosenbrock": Hill(rosenbrock, -5.0, 10.0, 100_000.0),
+}
+
+
+def price(x: Array) -> Array:
+    """Credits (n,) at points (n, d) of the unit cube."""
+    return LEAST + SLOPE * x.mean(axis=-1)
+
+
+def uneven(name: str, dim: int) -> Problem:
+    """A hill in ``dim`` variables.
+
+    A policy of the workflow is told one price of the step: the middle one, with the spread that
+    prices have over the cube, and the largest as the most that may be charged.
+    """
+    space = box(0, 1, dim)
+    middle = LEAST + SLOPE / 2.0
+    spread = SLOPE / np.sqrt(12.0 * dim) / middle
+    told = Amount(median=middle, log_std=spread, cap_factor=(LEAST + SLOPE) / middle)
+    node = Node("test", "y", space.names, (), LEAST, HILLS[name], cost_at=price, expected_cost=told)
+    return Problem(
+        name=f"uneven-{name}-{dim}",
+        space=space,
+        nodes=(node,),
+        budget=BUDGET * dim,
+        best=0.0,
+        initial=2 * (dim + 1),
+    )

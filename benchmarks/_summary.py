@@ -1,0 +1,192 @@
+"""The planner against the best of the others on every problem: ahead, level or behind.
+
+Computed from the runs alone. Differences are paired by seed where both have at least three seeds
+in common, and counted in their standard errors.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from ._published import CURVES, published_at
+from ._records import Run
+from ._statistics import cost_to, means_at, start_of, value_at
+from ._tables import Groups, markdown, plus_minus
+
+OURS = "planner"
+VARIANTS = (
+    "planner",
+    "planner-settable",
+    "single-source",
+    "gain-alone",
+    "chain-alone",
+    "no-doubt",
+)
+"""Policies of probewise's own: no peers of it."""
+CLEAR = 2.0
+"""Standard errors from which a difference is called one."""
+SMALL = 1e-3
+"""Differences below this share of the way from the start to the best are called level."""
+READING = 0.03
+"""Error of what was read off a figure, in the same unit."""
+FEW = 3
+HOW = ("at half of the budget", "at the end", "cost to 95 %")
+
+Scores = Mapping[int, float]
+"""What counts for a run by its seed; more is better."""
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """Ours less theirs, with its standard error, and whether it amounts to anything."""
+
+    rival: str
+    difference: float
+    error: float
+    scale: float
+
+    @property
+    def errors(self) -> float:
+        """The difference in standard errors."""
+        if self.error > 0.0:
+            return self.difference / self.error
+        return float(np.copysign(np.inf, self.difference)) if self.difference else 0.0
+
+    @property
+    def word(self) -> str:
+        if abs(self.difference) <= SMALL * self.scale or abs(self.errors) < CLEAR:
+            return "level"
+        return "ahead" if self.difference > 0 else "behind"
+
+    def __str__(self) -> str:
+        word = f"**{self.word}**" if self.word == "behind" else self.word
+        return f"{word}, {self.errors:+.1f} ({self.rival})"
+
+
+def against_peers(groups: Mapping[str, Groups], rerun: Groups) -> str:
+    """A row for every problem of every suite, and how often each word was said.
+
+    ``groups`` are runs by suite, ``rerun`` those of peers' own code: they count where they got as
+    far as what is compared, since some are cut short.
+    """
+    rows: list[list[str]] = []
+    words: dict[str, Counter[str]] = {how: Counter() for how in HOW}
+    for problems in groups.values():
+        for problem, policies in problems.items():
+            if OURS not in policies:
+                continue
+            verdicts = _verdicts(policies, rerun.get(problem, {}))
+            if not verdicts:
+                continue
+            for how, verdict in verdicts.items():
+                words[how][verdict.word] += 1
+            seeds = str(len(policies[OURS]))
+            rows.append([problem, seeds, *(str(verdicts.get(how, "–")) for how in HOW)])
+    if not rows:
+        return ""
+    counts = [
+        ", ".join(f"{w} {words[how][w]}" for w in ("ahead", "level", "behind")) for how in HOW
+    ]
+    rows.append(["**all problems**", "", *counts])
+    return markdown(["Problem", "Seeds", *HOW], rows)
+
+
+def _verdicts(
+    policies: Mapping[str, Sequence[Run]], rerun: Mapping[str, Sequence[Run]]
+) -> dict[str, Verdict]:
+    ours = policies[OURS]
+    start = start_of(r for runs in policies.values() for r in runs)
+    budget, best = ours[0].budget, ours[0].best
+    peers = {name: runs for name, runs in policies.items() if name not in VARIANTS}
+    ways: dict[str, tuple[float, float, Callable[[Run], float]]] = {
+        HOW[0]: (budget / 2, best - start, lambda r: value_at(r, budget / 2)),
+        HOW[1]: (budget, best - start, lambda r: value_at(r, budget)),
+        HOW[2]: (budget, budget, lambda r: -min(cost_to(r, 0.95, start), budget)),
+    }
+    found: dict[str, Verdict] = {}
+    for how, (cost, scale, score) in ways.items():
+        far = {
+            f"{name}, own code": [r for r in runs if r.trajectory[-1].cost >= 0.95 * cost]
+            for name, runs in rerun.items()
+        }
+        scores = {name: {r.seed: score(r) for r in runs} for name, runs in (peers | far).items()}
+        rivals = {name: s for name, s in scores.items() if len(s) >= FEW}
+        if rivals and len(ours) >= FEW:
+            name = max(rivals, key=lambda n: float(np.mean(list(rivals[n].values()))))
+            mine = {r.seed: score(r) for r in ours}
+            found[how] = compare(name, mine, rivals[name], scale)
+    return found
+
+
+def compare(rival: str, ours: Scores, theirs: Scores, scale: float) -> Verdict:
+    """The mean difference with its standard error, paired where enough seeds are common."""
+    common = sorted(set(ours) & set(theirs))
+    if len(common) >= FEW:
+        apart = np.array([ours[s] - theirs[s] for s in common])
+        return Verdict(rival, float(apart.mean()), _error(apart), scale)
+    a, b = np.array(list(ours.values())), np.array(list(theirs.values()))
+    difference = float(a.mean() - b.mean())
+    return Verdict(rival, difference, float(np.hypot(_error(a), _error(b))), scale)
+
+
+def against_published(networks: Groups) -> str:
+    """The planner beside the best published mean, at every cost at which one was published."""
+    rows: list[list[str]] = []
+    for problem, policies in networks.items():
+        ours = policies.get(OURS, [])
+        costs = sorted({cost for curve in CURVES.get(problem, ()) for cost, _ in curve.points})
+        if len(ours) < FEW:
+            continue
+        way = ours[0].best - start_of(r for runs in policies.values() for r in runs)
+        for cost, mean, error in zip(costs, *means_at(ours, costs), strict=True):
+            means = {c.policy: published_at(c, cost) for c in CURVES[problem]}
+            name, value = max(
+                ((n, v) for n, v in means.items() if v is not None), key=lambda item: item[1]
+            )
+            away = float(np.hypot(error, READING * way))
+            verdict = Verdict(name, float(mean) - value, away, way)
+            row = [problem, f"{cost:g}", str(len(ours)), plus_minus(float(mean), float(error))]
+            rows.append([*row, f"{value:g} ({name})", f"{verdict.word}, {verdict.errors:+.1f}"])
+    head = ["Problem", "Credits", "Seeds", "`planner`", "Best published", "Verdict"]
+    return markdown(head, rows) if rows else ""
+
+
+def ablations(networks: Groups) -> str:
+    """Own variants side by side: mean at half and at the end on the seeds that all have.
+
+    In brackets the difference from the planner, in standard errors, paired by seed.
+    """
+    variants = [v for v in VARIANTS if any(v in policies for policies in networks.values())]
+    rows: list[list[str]] = []
+    for problem, policies in networks.items():
+        present = {v: {r.seed: r for r in policies.get(v, [])} for v in variants}
+        played = [set(runs) for runs in present.values() if runs]
+        common = sorted(set.intersection(*played)) if played else []
+        if OURS not in policies or len(played) < 2 or not common:
+            continue
+        for share, when in ((0.5, "half"), (1.0, "end")):
+            values = {
+                v: np.array([value_at(runs[s], share * runs[s].budget) for s in common])
+                for v, runs in present.items()
+                if runs
+            }
+            cells = [_beside(values[v], values[OURS]) if v in values else "–" for v in variants]
+            rows.append([problem, str(len(common)), when, *cells])
+    head = ["Problem", "Seeds", "At", *(f"`{v}`" for v in variants)]
+    return markdown(head, rows) if rows else ""
+
+
+def _beside(values: np.ndarray, ours: np.ndarray) -> str:
+    text = f"{values.mean():.4g}"
+    apart = values - ours
+    error = _error(apart)
+    return f"{text} ({apart.mean() / error:+.1f})" if error > 0 else text
+
+
+def _error(values: np.ndarray) -> float:
+    """Standard error of a mean; 0 for a single value."""
+    return float(values.std(ddof=1) / np.sqrt(len(values))) if len(values) > 1 else 0.0
