@@ -20,7 +20,6 @@ from scipy.stats import qmc
 
 Array = NDArray[np.float64]
 torch.set_num_threads(1)
-torch.set_default_dtype(torch.float64)
 
 
 def start(dim: int, seed: int) -> Array:
@@ -32,7 +31,8 @@ def fitted(x: Array, y: Array, noise: float = 0.0) -> ModelListGP:
     """BoTorch's default models, one for each column of y (n, m), with known noise."""
     models = []
     for column in y.T:
-        variance = torch.full((len(x), 1), max(noise**2, 1e-6 * float(np.var(column)) + 1e-12))
+        known = max(noise**2, 1e-6 * float(np.var(column)) + 1e-12)
+        variance = torch.full((len(x), 1), known, dtype=torch.float64)
         model = SingleTaskGP(
             torch.tensor(x), torch.tensor(column)[:, None], variance,
             outcome_transform=Standardize(1),
@@ -54,7 +54,7 @@ def believed(model: ModelListGP, x: Array) -> tuple[Array, Array]:
 
 
 def _best(acquisition: Any, dim: int, seed: int) -> Array:
-    bounds = torch.stack([torch.zeros(dim), torch.ones(dim)])
+    bounds = torch.tensor([[0.0] * dim, [1.0] * dim], dtype=torch.float64)
     torch.manual_seed(seed)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")

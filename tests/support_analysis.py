@@ -109,6 +109,7 @@ def job(
 SPECTRA = [
     job("reject_spikes", "spike_share", low_loss(), records="clean_spectra"),
     job("fit_plasmon", "plasmon_energy plasmon_width plasmon_area", low_loss()),
+    job("integrate_loss", "loss_share", low_loss()),
     job("fit_edges", "signal_C fraction_C fraction_O", core_loss()),
     job(
         "loop_parameters",

@@ -17,7 +17,7 @@ NUGGET = np.full(2, 1e-6)
 KERNEL = LevelKernel(
     np.array([[0.5, 0.7], [0.4, 0.6]]),
     np.array([1.0, 0.4]),
-    np.array([1.0, 0.7]),
+    np.array([[1.0, 0.0], [0.7, 1.0]]),
     np.array([0.0, 0.0]),
 )
 
