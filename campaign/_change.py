@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from ..workflow import BudgetError, Change, SpecError, State
+import numpy as np
+
+from ..workflow import BudgetError, Change, Formula, SpecError, State, Table
 from ._check_spec import check_aims
 from ._load_spec import named_goal
 from ._spec import CampaignSpec, spec_from_dict
@@ -79,15 +81,11 @@ def _put(raw: dict[str, Any], path: list[str], value: Any, key: str) -> None:
 
 
 def _check_wishes(found: CampaignSpec, state: State) -> None:
-    """A reward names what is measured at positions, and a place to be like was looked at."""
+    """A reward is a number at all that was measured, and a place to be like was looked at."""
     wishes = found.session
     tables = [t for s in state.inventory.places.values() for t in s.tables.values()]
-    measured = {c for t in tables for c in t.columns} | set(found.workflow.scalars)
-    stray = [] if wishes.reward is None else sorted(set(wishes.reward.names) - measured)
-    if stray:
-        raise SpecError(
-            "session.reward", f"{stray}", f"formulas of {sorted(measured)}", "correct the formula"
-        )
+    if wishes.reward is not None:
+        _check_reward(wishes.reward, found, tables)
     known = {p for t in tables for p in t.positions}
     if wishes.more_like is not None and known and wishes.more_like not in known:
         raise SpecError(
@@ -96,6 +94,51 @@ def _check_wishes(found: CampaignSpec, state: State) -> None:
             "a position (row,column) of which local structure is known",
             "name a pixel of the overview",
         )
+
+
+def _check_reward(reward: Formula, found: CampaignSpec, tables: Sequence[Table]) -> None:
+    """Numbers of a whole site, such as an image's contrast, tell no position from another; they are
+    let pass only as long as nothing was measured at positions."""
+    quantity = getattr(found.goal, "quantity", None)
+    probed = [t for t in tables if quantity in t.columns]
+    at_places = {c for t in tables for c in t.columns if not c.endswith("_std")}
+    allowed = at_places if probed else at_places | set(found.workflow.scalars)
+    stray = sorted(set(reward.names) - allowed)
+    if stray:
+        raise SpecError(
+            "session.reward",
+            f"{stray}",
+            f"formulas of what is known at positions: {sorted(allowed)}",
+            "correct the formula",
+        )
+    for table in probed:
+        odd = [p for p, v in _rewards(reward, table, tables) if not np.isfinite(v)]
+        if odd:
+            raise SpecError(
+                "session.reward",
+                f"{reward.expression!r}, no finite number at {len(odd)} of the positions measured,"
+                f" the first {odd[0]}",
+                "a finite number everywhere",
+                "correct the formula; where(condition, a, b) chooses between two",
+            )
+
+
+def _rewards(
+    reward: Formula, table: Table, tables: Sequence[Table]
+) -> Iterator[tuple[tuple[int, int], float]]:
+    """The reward at the good positions of a table, with what other tables tell of them."""
+    good = table.columns.get("good", (1.0,) * len(table.positions))
+    rows = {id(t): {p: k for k, p in enumerate(t.positions)} for t in tables}
+    for i, position in enumerate(table.positions):
+        values = {
+            name: t.columns[name][rows[id(t)][position]]
+            for t in (*tables, table)
+            if position in rows[id(t)]
+            for name in reward.names
+            if name in t.columns
+        }
+        if good[i] > 0.5 and values.keys() >= set(reward.names):
+            yield position, float(reward(values))
 
 
 def _check_spent(found: CampaignSpec, state: State) -> None:

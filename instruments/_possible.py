@@ -43,7 +43,8 @@ _FAR_nm = 1e15
 def check_step(
     step: Step, procedure: Procedure, geometry: Geometry, driver: Driver, angel: Angel
 ) -> None:
-    """Build the program of a step for a specimen that is not there, and let the angel judge it.
+    """Build the program of a step for a specimen that is not there, and let the angel judge it, for
+    the usual dwell and for each that may be chosen.
 
     Raises
     ------
@@ -51,7 +52,18 @@ def check_step(
         If it cannot be built, one of its commands would always be refused, or it takes no data
         though the step records some.
     """
-    job = _trial_job(step, geometry)
+    for parameters in _choices(step):
+        _check_job(step, _trial_job(step, geometry, parameters), procedure, geometry, driver, angel)
+
+
+def _choices(step: Step) -> list[dict[str, Any]]:
+    """Parameters that actions of the step may have: none, and each of its dwells."""
+    return [{}, *({step.dwell: d} for d in step.dwells_s if step.dwell is not None)]
+
+
+def _check_job(
+    step: Step, job: Job, procedure: Procedure, geometry: Geometry, driver: Driver, angel: Angel
+) -> None:
     state = _trial_state(job, geometry, driver, angel)
     try:
         program = procedure.build(job, state)
@@ -74,7 +86,7 @@ def check_step(
         )
 
 
-def _trial_job(step: Step, geometry: Geometry) -> Job:
+def _trial_job(step: Step, geometry: Geometry, parameters: dict[str, Any]) -> Job:
     """A job of the step on a target of its kind, as long as such jobs are, at the first seed."""
     held = step.acts_on in {"sample", "site", "positions"}
     placed = step.acts_on in {"site", "positions"}
@@ -85,7 +97,12 @@ def _trial_job(step: Step, geometry: Geometry) -> Job:
     )
     typical = step.latency_h.model_copy(update={"log_std": 0.0})
     action = Action(
-        id=f"check-{step.name}", step=step.name, target=target, seed=0, hours={"start": 0.0}
+        id=f"check-{step.name}",
+        step=step.name,
+        target=target,
+        parameters=parameters,
+        seed=0,
+        hours={"start": 0.0},
     )
     return Job(action, step.model_copy(update={"latency_h": typical}))
 

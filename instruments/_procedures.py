@@ -195,7 +195,7 @@ def given_program(job: Job, state: InstrumentState) -> Program:
     Raises
     ------
     SpecError
-        If there is none, it is wrong, or it loads another sample than the job is about.
+        If there is none, it is wrong, or it loads another sample or site than the job is about.
     """
     parameters = parameters_of(job)
     who = f"program of step {job.step.name!r}"
@@ -205,15 +205,21 @@ def given_program(job: Job, state: InstrumentState) -> Program:
             "put a list of commands under parameters.program",
         )  # fmt: skip
     program = program_from(parameters["program"], who)
-    sample = job.action.target.sample
+    sample, site = job.action.target.sample, job.action.target.site
     loads = [c for c in program.commands if isinstance(c, Load)]
-    others = {load.sample for load in loads} - {sample}
-    if sample is None or (loads and not others):
+    if sample is None:
         return program
+    others = sorted(
+        {f"{c.sample!r}, site {c.site}" for c in loads
+         if c.sample != sample or site not in {None, c.site}}
+    )  # fmt: skip
     if others:
+        here = f"{sample!r}" if site is None else f"{sample!r}, site {site}"
         raise SpecError(
-            who, f"it loads {sorted(others)} for an action on {sample!r}", f"{sample!r}",
+            who, f"it loads {'; '.join(others)} for an action on {here}", here,
             "leave the loading to the worker, or correct the sample",
         )  # fmt: skip
+    if loads:
+        return program
     way = arrival(job, state, state.field_of_view_nm)
     return program.model_copy(update={"commands": (*way, *program.commands)})

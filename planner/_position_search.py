@@ -116,11 +116,17 @@ class PositionSearch:
         return Target(design=samples[0].sites[0], sample=samples[0].id, site=0)
 
     def _session(self, state: State, target: Target) -> StructureProperty | None:
-        """The session that decides, with what people wish now."""
+        """The session that decides, with what people wish now.
+
+        To be like a position that it does not have is not heeded: a specification may ask for it
+        before any position is known.
+        """
         keeper = self._for_goal if state.wishes.reward is None else self._for_reward
         session = keeper.of(state, target, state.wishes.reward)
         if session is not None:
-            session.wish(state.wishes.model_copy(update={"reward": None}))
+            like = state.wishes.more_like
+            there = like if like is None or session.holds(like) else None
+            session.wish(state.wishes.model_copy(update={"reward": None, "more_like": there}))
         return session
 
     def _stake_of_last(self, state: State, target: Target) -> Stake | None:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from operator import is_
 from typing import final
 
 import numpy as np
 
-from ..workflow import Estimate, Formula, Observation, State, Table, Target
+from ..workflow import Estimate, Formula, Observation, SpecError, State, Table, Target
 from ._positions import Position, features_of, values_at
 from ._structure_property import StructureProperty
 
@@ -40,18 +41,22 @@ class SiteSession:
         self, state: State, target: Target, reward: Formula | None = None
     ) -> StructureProperty | None:
         """The session at a state, seeking a reward or else the quantity; None while no position is
-        known."""
+        known.
+
+        A reward may also name columns of the local structure. A place at which it is no finite
+        number tells nothing.
+        """
         features = features_of(state, target)
         if features is None:
             return None
-        key = (features, target, self._possible(state, target, reward), state.seed)
+        key = (features, target, self._possible(state, target, features, reward), state.seed)
         if self._session is None or not self._goes_on(key, state):
             self._session = self._made(features, key[2], state.seed)
             self._made_of, self._seen, self._told = key, [], {}
         for observation in state.observations[len(self._seen) :]:
             table = self._table(state, target, observation)
             if table is not None:
-                self._tell(self._session, table)
+                self._tell(self._session, table, features, key[2])
             self._seen.append(observation)
         return self._session
 
@@ -63,11 +68,15 @@ class SiteSession:
         now = state.observations[: len(self._seen)]
         return len(now) == len(self._seen) and all(map(is_, self._seen, now))
 
-    def _possible(self, state: State, target: Target, reward: Formula | None) -> Formula | None:
-        """The reward, unless what is measured at positions does not give it."""
+    def _possible(
+        self, state: State, target: Target, features: Table, reward: Formula | None
+    ) -> Formula | None:
+        """The reward, unless what is known of positions does not give it."""
         table = state.inventory.table(state.workflow.producer(self._quantity).name, target)
-        fits = reward is None or table is None or set(reward.names) <= set(table.columns)
-        return reward if fits else None
+        if reward is None or table is None:
+            return reward
+        known = {*features.columns, *(c for c in table.columns if not c.endswith("_std"))}
+        return reward if set(reward.names) <= known else None
 
     def _made(self, features: Table, reward: Formula | None, seed: int) -> StructureProperty:
         names = sorted(
@@ -92,13 +101,21 @@ class SiteSession:
         tables = [t for t in observation.tables.values() if self._quantity in t.columns]
         return tables[-1] if tables else None
 
-    def _tell(self, session: StructureProperty, table: Table) -> None:
+    def _tell(
+        self, session: StructureProperty, table: Table, features: Table, reward: Formula | None
+    ) -> None:
         """Tell what is new in a table, or other than before."""
         good = table.columns.get("good", (1.0,) * len(table.positions))
-        known = {(int(r), int(c)) for r, c in session.positions}
+        row_of = {p: k for k, p in enumerate(features.positions)}
+        local = [n for n in (reward.names if reward else ()) if n in features.columns]
         for i, position in enumerate(table.positions):
-            values = values_at(table, i)
-            if good[i] > 0.5 and position in known and self._told.get(position) != values:
-                session.learn(position, values)
+            row = row_of.get(position)
+            if row is None or good[i] <= 0.5:
+                continue
+            structure = {n: Estimate(value=features.columns[n][row]) for n in local}
+            values = structure | values_at(table, i)
+            if self._told.get(position) != values:
                 self._told[position] = values
+                with suppress(SpecError):  # the reward is no number there
+                    session.learn(position, values)
         session.take_in()

@@ -11,6 +11,9 @@ from ._session_visit import Position
 from ._step_prices import StepPrices
 from ._structure_property import StructureProperty
 
+_LEAST_RATE = 1e-300
+"""Below it, a unit would be worth no finite number."""
+
 
 def stake_at(
     state: State,
@@ -38,7 +41,7 @@ def stake_at(
     elsewhere = session.ranked(1, {*avoid, *positions})
     rates = [v.gain * session.unit / v.price for v in elsewhere]
     rate = max([state.sessions[name].grant.reservation_rate, *rates])
-    if rate <= 0.0:
+    if rate <= _LEAST_RATE:
         return None
     believed = [session.foretold(p) for p in positions]
     dwells = bearable(state, name, step, target)

@@ -338,6 +338,10 @@ class StructureProperty:
             self._memory.learn()
             return _estimate(self.belief.mixed(), self._rows[position])
 
+    def holds(self, position: Position) -> bool:
+        """Whether a position is one of the session's."""
+        return position in self._rows
+
     def open_places(self, avoid: Collection[Position] = ()) -> list[Position]:
         """Where may still be measured."""
         return [self._place(row) for row in self._free(avoid)]

@@ -106,6 +106,13 @@ def test_a_limit_of_the_workers_own_counts() -> None:
         StemTwin(max_dwell_s=5e-6).check(fit)
 
 
+def test_every_dwell_that_may_be_chosen_counts() -> None:
+    timed = {"parameters": {"exposure_s": 0.1}, "dwell": "exposure_s"}
+    StemTwin().check(step("measure_spectra", "positions", **timed, dwells_s=[0.1, 5.0]))
+    with pytest.raises(SpecError, match="exposure 50 s; at most 5 s"):
+        StemTwin().check(step("measure_spectra", "positions", **timed, dwells_s=[0.1, 50.0]))
+
+
 def test_what_records_needs_a_command_that_takes_data() -> None:
     with pytest.raises(SpecError, match="its commands take no data"):
         StemTwin().check(step("load_sample", "sample", records="image"))

@@ -8,6 +8,7 @@ from unittest.mock import create_autospec
 
 import numpy as np
 import pytest
+from pydantic import ValidationError
 from support_cubes import write_nsid
 from support_films import quicken
 
@@ -106,6 +107,10 @@ def test_a_wish_that_cannot_be_is_refused_in_words(tmp_path: Path) -> None:
         ("exploit", "perhaps", "exploit"),
         ("speed", 3, "speed"),
         ("maximize", -1, "maximize"),
+        ("forbid", "5,5,1,1", "bottom from top on"),
+        ("reward", "log_current - image_contrast", "image_contrast"),
+        ("reward", "log_current - log_current_std", "log_current_std"),
+        ("reward", "1 / (log_current - log_current)", "no finite number"),
     ):
         with pytest.raises(SpecError, match=word):
             resolve_change(campaign.spec, campaign.state, {f"session.{key}": value})
@@ -121,6 +126,8 @@ def test_several_regions_and_a_place_as_text() -> None:
         True,
     ]
     assert Wishes.model_validate_json(wishes.model_dump_json()) == wishes
+    with pytest.raises(ValidationError, match="at least one"):
+        Wishes(maximize=0.0)
 
 
 def test_an_interrupted_campaign_goes_on_with_the_same_decisions(tmp_path: Path) -> None:

@@ -226,6 +226,14 @@ def test_a_program_measures_the_sample_that_the_action_is_about() -> None:
     assert refused(outcome) and "for an action on 'other'" in outcome.failure.message  # type: ignore[union-attr]
 
 
+def test_a_program_measures_the_site_that_the_action_is_about() -> None:
+    there = [{"load": {"sample": "film", "site": 1}}, "overview"]
+    free = step("run_program", records="overview [count]", parameters={"program": there})
+    assert small_stem().perform(example_job(free, Target(sample="film", site=1))).failure is None
+    outcome = small_stem().perform(example_job(free, Target(sample="film", site=0)))
+    assert refused(outcome) and "'film', site 1" in outcome.failure.message  # type: ignore[union-attr]
+
+
 @pytest.mark.parametrize("sample", ["", "x" * 81, None])
 def test_a_sample_that_cannot_be_loaded_is_refused(sample: str | None) -> None:
     assert refused(small_stem().perform(example_job(IMAGE, Target(sample=sample, site=0))))

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from support_films import GRID, SMOOTH, STRUCTURE, WATCHED, Film, quicken
+from support_films import GRID, SITE, SMOOTH, STRUCTURE, WATCHED, Film, quicken
 
 from probewise.planner._position_search import Use
 from probewise.planner._retakes import MOST_TIMES
@@ -82,6 +82,36 @@ def test_another_reward_turns_the_search_round_and_back() -> None:
     say(film)
     high = [SMOOTH[GRID.index(where(d))] for d in film.measure(5)]
     assert np.mean(low) < SMOOTH.mean() < np.mean(high)
+
+
+def test_a_reward_may_be_no_number_at_some_places() -> None:
+    film = Film(SMOOTH)
+    film.measure(12)
+    heights = [e.value for e in film.search._for_goal.of(film.state, SITE).told().values()]  # type: ignore[union-attr]
+    assert min(heights) < 1.0 < max(heights)
+    say(film, reward="log(height - 1)")
+    for _ in range(3):
+        lived = film.search.decide(film.state)
+        assert lived.kind == "act" and film.fresh().decide(film.state) == lived
+        film.measure(1)
+    told = film.search._for_reward.of(film.state, SITE, Formula(expression="log(height - 1)"))
+    assert told is not None and 0 < told.measured < 15
+
+
+def test_a_reward_may_name_the_local_structure() -> None:
+    film = Film(SMOOTH)
+    film.measure(12)
+    say(film, reward="height - 100 * f0")
+    low = [STRUCTURE[GRID.index(where(d))] for d in film.measure(5)]
+    assert max(low) < np.median(STRUCTURE)
+
+
+def test_a_wish_for_a_place_that_is_not_there_ends_no_session() -> None:
+    film = Film(SMOOTH)
+    film.measure(9)
+    plain = film.search.decide(film.state)
+    say(film, more_like=(500, 500))
+    assert film.search.decide(film.state).actions == plain.actions
 
 
 def test_a_policy_that_is_asked_about_another_campaign_starts_anew() -> None:

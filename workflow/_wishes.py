@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
 from ._formula import Formula
 from ._model import NonNegative, Record
@@ -17,6 +17,15 @@ class Region(Record):
     left: int = Field(ge=0)
     bottom: int = Field(ge=0)
     right: int = Field(ge=0)
+
+    @model_validator(mode="after")
+    def _the_right_way_round(self) -> Region:
+        if self.top > self.bottom or self.left > self.right:
+            raise ValueError(
+                f"top {self.top}, left {self.left}, bottom {self.bottom}, right {self.right} hold"
+                " no position: bottom from top on, right from left on"
+            )
+        return self
 
     def holds(self, row: int, column: int) -> bool:
         return self.top <= row <= self.bottom and self.left <= column <= self.right
@@ -67,6 +76,12 @@ class Wishes(Record):
     @classmethod
     def _position(cls, value: Any) -> Any:
         return _whole(value, 2) if isinstance(value, str) else value
+
+    @model_validator(mode="after")
+    def _something_counts(self) -> Wishes:
+        if not (self.maximize or self.explore or self.exploit):
+            raise ValueError("maximize and explore are both 0; at least one must be positive")
+        return self
 
     def allows(self, row: int, column: int) -> bool:
         """Whether a position may be measured."""
