@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import takewhile
 from typing import Any
 
 from ..workflow import Action, State, Step, Target
@@ -54,8 +55,8 @@ def retake_due(state: State, step: Step, target: Target) -> Retake | None:
             return None
         since = {
             p
-            for action in reversed(state.actions.values())
-            if action.id > judging.id and action.step == step.name
+            for action in takewhile(lambda a: a is not judging, reversed(state.actions.values()))
+            if action.step == step.name
             for p in action.target.positions
         }
         probed = state.inventory.status((target.sample or "", target.site, ())).probed
