@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import takewhile
 from typing import Any
@@ -55,7 +56,7 @@ def retake_due(state: State, step: Step, target: Target) -> Retake | None:
             return None
         since = {
             p
-            for action in takewhile(lambda a: a is not judging, reversed(state.actions.values()))
+            for action in _after(state, judging)
             if action.step == step.name
             for p in action.target.positions
         }
@@ -79,6 +80,11 @@ def to_avoid(state: State, target: Target) -> set[Position]:
         if observation.quality is not None and observation.quality.verdict == "retake":
             wanted.update(observation.quality.again)
     return refused | {p for p in probed if p not in wanted or probed.count(p) >= MOST_TIMES}
+
+
+def _after(state: State, action: Action) -> Iterator[Action]:
+    """What was numbered after an action, the last first."""
+    return takewhile(lambda later: later is not action, reversed(state.actions.values()))
 
 
 def _site(action: Action) -> tuple[str | None, int | None]:

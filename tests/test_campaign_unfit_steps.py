@@ -60,7 +60,7 @@ UNFIT = {
     ),
     "two samples": (
         "run_program", program({"load": {"sample": "A"}}, {"load": {"sample": "B"}}),
-        "['B']", "'A'",
+        "'B', site 0", "'A'",
     ),
 }  # fmt: skip
 
