@@ -72,7 +72,7 @@ def spectra(
         Axis("position", "1", numbers, "point_cloud"),
         Axis("energy_loss", "eV", ENERGY, "spectral"),
     )
-    metadata = {"n_cols": 64.0, "exposure_s": exposure_s}
+    metadata: dict[str, float | str] = {"n_cols": 64.0, "exposure_s": exposure_s}
     return Array(data, "count", axes, "electron energy loss", "POINT_CLOUD", metadata)
 
 
