@@ -109,7 +109,6 @@ def job(
 SPECTRA = [
     job("reject_spikes", "spike_share", low_loss(), records="clean_spectra"),
     job("fit_plasmon", "plasmon_energy plasmon_width plasmon_area", low_loss()),
-    job("integrate_loss", "loss_share", low_loss()),
     job("fit_edges", "signal_C fraction_C fraction_O", core_loss()),
     job(
         "loop_parameters",
@@ -118,6 +117,7 @@ SPECTRA = [
         loops(),
     ),
     job("fit_sweep", "response_A response_B response_C response_A_over_B", sweeps()),
+    job("integrate_loss", "loss_share", low_loss()),
 ]
 IMAGES = [
     job("find_particles", "particle_density particle_diameter", particles()),
