@@ -53,6 +53,20 @@ def belief(planner: Planner) -> NetworkBelief:
     return NetworkBelief(network, planner.state, Memory())
 
 
+def noisy_test(noise: float, known: tuple[float, ...]) -> NetworkBelief:
+    """The belief of one noisy step, measured at a few places."""
+    flow = Workflow.model_validate(
+        {
+            "space": VARIABLES[:1],
+            "steps": [{"name": "test", "level": 3, "produces": "y2", "noise": {"y2": noise}}],
+        }
+    )
+    planner = Planner(flow, Maximize(quantity="y2"), Budget(credits=9))
+    for a in known:
+        planner.learn("test", {"a": a}, {"y2": np.sin(7 * a)})
+    return belief(planner)
+
+
 def test_hermite_polynomials_are_orthonormal_under_the_weights() -> None:
     gram = (HERMITE[:6] * WEIGHTS) @ HERMITE[:6].T
     np.testing.assert_allclose(gram, np.eye(6), atol=1e-12)
@@ -61,16 +75,7 @@ def test_hermite_polynomials_are_orthonormal_under_the_weights() -> None:
 
 def test_the_knowledge_gradient_of_the_last_step_is_the_textbook_one() -> None:
     """One Gaussian process: max over lines mean + slope t (Frazier, Powell & Dayanik 2009)."""
-    flow = Workflow.model_validate(
-        {
-            "space": VARIABLES[:1],
-            "steps": [{"name": "test", "level": 3, "produces": "y2", "noise": {"y2": 0.1}}],
-        }
-    )
-    planner = Planner(flow, Maximize(quantity="y2"), Budget(credits=9))
-    for a in (0.1, 0.35, 0.8, 0.9):
-        planner.learn("test", {"a": a}, {"y2": np.sin(7 * a)})
-    found = NetworkBelief(Network(flow, "y2"), planner.state, Memory())
+    found = noisy_test(0.1, (0.1, 0.35, 0.8, 0.9))
     x = np.linspace(0, 1, 41)[:, None]
     gains = Gains(found, x, found.lookup(x), 0)
     rows = np.arange(0, 41, 5)
@@ -179,16 +184,7 @@ def test_wide_draws_are_weighted_back_to_the_normal() -> None:
 
 def test_a_noisy_test_tells_what_it_would_move() -> None:
     """The chain that is one noisy test gains what its posterior mean may rise over the best."""
-    flow = Workflow.model_validate(
-        {
-            "space": VARIABLES[:1],
-            "steps": [{"name": "test", "level": 3, "produces": "y2", "noise": {"y2": 0.5}}],
-        }
-    )
-    planner = Planner(flow, Maximize(quantity="y2"), Budget(credits=9))
-    for a in (0.1, 0.4, 0.8, 0.9):
-        planner.learn("test", {"a": a}, {"y2": np.sin(7 * a)})
-    found = NetworkBelief(Network(flow, "y2"), planner.state, Memory())
+    found = noisy_test(0.5, (0.1, 0.4, 0.8, 0.9))
     x = np.linspace(0, 1, 21)[:, None]
     gains = Gains(found, x, found.lookup(x), 0)
     moments, (location, scale) = found.groups[0].moments(x, 0), found.scales["y2"]
