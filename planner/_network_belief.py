@@ -6,23 +6,20 @@ information (Ginsbourger, Le Riche & Carraro 2010, "kriging believer").
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from functools import cached_property
 from typing import final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ..workflow import Action, Estimate, State, Workflow
+from ..workflow import State
+from ._network_data import Key, Measured, keys_of, set_inputs, whole_keys, with_scatter
 from ._network_fit import Fit, fit_group
 from ._network_graph import Learned, Network
 from ._network_kernel import Levels, Matrix, Vector
 from ._network_process import GroupProcess
 from ._network_sparse import EXACT, support_of
 
-Key = bytes
-
-_GRID = 1e9
 _NOISE_FLOOR = 1e-10
 _FITTED = 400
 """So many data at most decide on hyperparameters."""
@@ -39,67 +36,12 @@ class Memory:
         self.processes: dict[int, tuple[Fit, GroupProcess]] = {}
 
 
-def keys_of(x: Matrix, columns: tuple[int, ...]) -> list[Key]:
-    """What tells designs (n, dim) apart in some columns."""
-    if not columns:
-        return [b""] * len(x)
-    rows = np.ascontiguousarray(np.rint(x[:, columns] * _GRID).astype(np.int64))
-    return rows.view(np.dtype((np.void, rows.itemsize * len(columns)))).ravel().tolist()
-
-
-def whole_keys(x: Matrix) -> list[Key]:
-    """What tells designs (n, dim) apart in all columns."""
-    return keys_of(x, tuple(range(x.shape[1])))
-
-
-def set_inputs(action: Action, workflow: Workflow) -> dict[str, float]:
-    """What a settable step was asked to take for its parents; empty where it follows them."""
-    step = workflow.step(action.step)
-    if not step.settable:
-        return {}
-    names = {p.name for p in step.consumes}
-    return {k: float(v) for k, v in action.parameters.items() if k in names}
-
-
-def with_scatter(x: Matrix, levels: Levels, y: Vector, noise: Vector) -> Vector:
-    """Noise variances (n,), raised where repeated measurements scatter more than they say.
-
-    What the repetitions of a level at the same inputs (n, d) scatter in excess, pooled, is added to
-    all of the level.
-    """
-    rows = np.column_stack([levels, x])
-    _, place, counts = np.unique(rows, axis=0, return_inverse=True, return_counts=True)
-    if (counts == 1).all():
-        return noise
-    place = place.reshape(-1)
-    excess = (y - (np.bincount(place, y) / counts)[place]) ** 2
-    raised = noise.copy()
-    for level in np.unique(levels):
-        own = (levels == level) & (counts[place] > 1)
-        degrees = own.sum() - len(np.unique(place[own]))
-        if degrees > 0:
-            raised[levels == level] += max(excess[own].sum() / degrees - noise[own].mean(), 0.0)
-    return raised
-
-
 def due_fit(n: int) -> int:
     """The number of data at the last scheduled fit: each up to 20, then every eighth more."""
     due = min(n, 20)
     while due >= 20 and int(due * 1.125) + 1 <= n:
         due = int(due * 1.125) + 1
     return due
-
-
-@final
-@dataclass
-class _Table:
-    """Measurements of one quantity, in the order in which they came."""
-
-    rows: list[int] = field(default_factory=list)
-    x: list[Vector] = field(default_factory=list)
-    given: list[dict[str, float]] = field(default_factory=list)
-    y: list[float] = field(default_factory=list)
-    noise: list[float] = field(default_factory=list)
 
 
 @final
@@ -117,61 +59,16 @@ class NetworkBelief:
     def __init__(self, network: Network, state: State, memory: Memory) -> None:
         self.network = network
         self.state = state
-        self.known: dict[str, dict[Key, tuple[float, float]]] = {
-            n.quantity: {} for n in network.learned
-        }
-        self.done: dict[str, set[Key]] = {}
+        measured = Measured(network, state)
+        self._designs, self._tables = measured.designs, measured.tables
+        self.known, self.done = measured.known, measured.done
         self.running: dict[str, set[Key]] = {}
-        self._tables = {n.quantity: _Table() for n in network.learned}
-        self._read(state)
         self.scales = {n.quantity: self._scale(n.quantity) for n in network.learned}
         self.fits: list[Fit] = []
         self.groups: list[GroupProcess] = []
         for number, chain in enumerate(network.groups):
             self._add_group(number, chain, memory)
         self._pending()
-
-    # -- reading ----------------------------------------------------------------------------------
-
-    def _read(self, state: State) -> None:
-        space = state.workflow.space
-        names = {n.quantity for n in self.network.learned}
-        good = [o for o in state.observations if o.failure is None]
-        actions = [state.actions[o.action_id] for o in good]
-        on_design = [i for i, a in enumerate(actions) if a.target.design]
-        x = space.encode([actions[i].target.design for i in on_design])
-        whole = whole_keys(x)
-        columns = {n.quantity: keys_of(x, n.columns) for n in self.network.learned}
-        for row, i in enumerate(on_design):
-            given = set_inputs(actions[i], state.workflow)
-            if not given:
-                self.done.setdefault(actions[i].step, set()).add(whole[row])
-            for quantity, estimate in good[i].values.items():
-                if quantity in names:
-                    key = None if given else columns[quantity][row]
-                    self._note(quantity, row, x[row], key, estimate, given)
-        self._designs = x
-
-    def _note(
-        self,
-        quantity: str,
-        row: int,
-        x: Vector,
-        key: Key | None,
-        estimate: Estimate,
-        given: dict[str, float],
-    ) -> None:
-        value, std = estimate.value, estimate.std
-        table = self._tables[quantity]
-        table.rows.append(row)
-        table.x.append(x)
-        table.given.append(given)
-        table.y.append(value)
-        table.noise.append(std**2)
-        if key is None:  # told at inputs that belong to no design
-            return
-        total, weight = self.known[quantity].get(key, (0.0, 0.0))
-        self.known[quantity][key] = (total + value, weight + 1.0)
 
     def _scale(self, quantity: str) -> tuple[float, float]:
         """Location and scale for standardizing: the prior's, or the data's where there is none."""

@@ -11,7 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..workflow import Step
-from ._network_belief import NetworkBelief, keys_of, whole_keys
+from ._network_belief import NetworkBelief
+from ._network_data import keys_of, whole_keys
 from ._network_kernel import Matrix, Vector
 from ._prices import Price, Prices
 

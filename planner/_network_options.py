@@ -13,7 +13,8 @@ from ._network_belief import NetworkBelief
 from ._network_chains import Chains, Leg
 from ._network_gains import Gains
 from ._network_kernel import Matrix, Vector
-from ._network_pool import Pool, allowed, best_of, joined, screen, spread_rows
+from ._network_points import allowed
+from ._network_pool import Pool, best_of, joined, screen, spread_rows
 from ._prices import Price, Prices
 
 _PROBES = 96

@@ -19,17 +19,18 @@ from ..workflow import (
     Workflow,
 )
 from ._build import build_action
-from ._network_belief import Memory, NetworkBelief, whole_keys
+from ._network_belief import Memory, NetworkBelief
 from ._network_forward import forward
-from ._network_graph import Learned, Network
-from ._network_kernel import Matrix, Vector
+from ._network_graph import Network
+from ._network_kernel import Vector
 from ._network_options import Proposal, proposals
-from ._network_pool import Pool, joint_sample, make_pool, spread_designs
+from ._network_points import make_pool, wary_pool
+from ._network_pool import Pool, joint_sample
+from ._network_start import first_step
 from ._options import failed_too_often, refused_before
 from ._prices import Prices
 from ._threads import one_thread
 
-_START = 3
 _LOOKED_AT = 400
 _NOTHING = 1e-9
 _DOUBT_EVERY = 3
@@ -107,7 +108,7 @@ class NetworkPlanner:
 
     def _decide(self, state: State) -> Decision:
         belief, pool = self._look(state)
-        start = self._start(state, belief)
+        start = first_step(self._network, state, belief)
         if start is not None:
             return start
         prices = Prices(state, self._settings.cost_blind)
@@ -117,7 +118,7 @@ class NetworkPlanner:
             found = self._doubted(state, belief, prices, found)
         if self._settings.doubt and self._is_stale(state, belief, found):
             wary = belief.inflated(_WARY)
-            doubts = proposals(wary, prices, make_pool(wary, seed), seed, estimates)
+            doubts = proposals(wary, prices, wary_pool(wary, pool, seed), seed, estimates)
             if doubts and (len(state.observations) % 2 or doubts[0].cost < found[0].cost):
                 found = doubts
         return self._choose(state, found)
@@ -251,72 +252,6 @@ class NetworkPlanner:
             reason=f"waiting for {len(state.running)} running: {reason}" if busy else reason,
             alternatives=tuple(self._alternative(p) for p in found[:5]),
         )
-
-    # -- the start --------------------------------------------------------------------------------
-
-    def _start(self, state: State, belief: NetworkBelief) -> Decision | None:
-        """Without a prior nothing has a scale: a few spread designs are measured to the end."""
-        space = state.workflow.space
-        wanting = [
-            n
-            for n in self._network.learned
-            if n.quantity not in state.workflow.priors and belief.count(n.quantity) < _START
-        ]
-        if not wanting:
-            return None
-        fixed = space.pool()
-        designs = (
-            spread_designs(space, 16, state.seed)
-            if fixed is None
-            else fixed[np.linspace(0, len(fixed) - 1, min(16, len(fixed))).astype(int)]
-        )
-        for x in designs:
-            for node in wanting:
-                decision = self._begin(state, belief, node, x)
-                if decision is not None:
-                    return decision
-        return None
-
-    def _begin(
-        self, state: State, belief: NetworkBelief, node: Learned, x: Vector
-    ) -> Decision | None:
-        """The first open step towards a quantity at a design, if it can be taken now."""
-        at = x[None, :]
-        target = self._target(node.step, x)
-        known = belief.lookup(at)
-        if not np.isnan(known[node.quantity][0]) or any(
-            q in known and np.isnan(known[q][0]) for q in node.parents
-        ):
-            return None
-        chain = state.workflow.open_steps(node.step, target, state.inventory)
-        chain = tuple(s for s in chain if not self._already(belief, s, at))
-        if not chain:
-            return None
-        step = chain[0]
-        whole = whole_keys(at)[0]
-        if any(whole in belief.running.get(s.name, set()) for s in (*chain, node.step)):
-            return None
-        if refused_before(state, step, target) or failed_too_often(state, chain, target):
-            return None
-        action = build_action(state, step, target)
-        if (
-            not state.affordable(state.commitment(action))
-            or state.free_worker(step, target) is None
-        ):
-            return None
-        return Decision(
-            number=state.decisions,
-            kind="act",
-            actions=(action,),
-            price_credits=step.cost_credits.expected(),
-            reason=f"{step.name} at {target.label}: to learn the scale of {node.quantity}, "
-            "for which there is no prior",
-        )
-
-    def _already(self, belief: NetworkBelief, step: Step, at: Matrix) -> bool:
-        made = [n for n in self._network.learned if n.step.name == step.name]
-        known = belief.lookup(at)
-        return bool(made) and not any(np.isnan(known[n.quantity][0]) for n in made)
 
     # -- the answer -------------------------------------------------------------------------------
 

@@ -14,10 +14,11 @@ from scipy.stats import norm
 from probewise.planner import Planner
 from probewise.planner._network_belief import Memory, NetworkBelief
 from probewise.planner._network_chains import Chains
+from probewise.planner._network_climb import climb
 from probewise.planner._network_forward import forward, improvement, wide_sample
 from probewise.planner._network_gains import HERMITE, WEIGHTS, Gains, T, reservation_rate
 from probewise.planner._network_graph import Network
-from probewise.planner._network_pool import climb, joint_sample, screen, taken
+from probewise.planner._network_pool import joint_sample, screen, taken
 from probewise.planner._prices import Prices
 from probewise.workflow import Budget, Maximize, Workflow
 

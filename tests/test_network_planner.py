@@ -15,7 +15,7 @@ from probewise.planner import NetworkPlanner, NetworkSettings, Planner
 from probewise.planner._network_belief import Memory, NetworkBelief
 from probewise.planner._network_graph import Network, is_network
 from probewise.planner._network_options import proposals
-from probewise.planner._network_pool import make_pool
+from probewise.planner._network_points import make_pool
 from probewise.planner._prices import Prices
 from probewise.workflow import Budget, Explore, Maximize, SpecError, Workflow
 
@@ -406,7 +406,7 @@ def test_many_measurements_are_carried_by_a_part(monkeypatch: pytest.MonkeyPatch
 
 
 def test_of_a_long_list_the_best_stays_in_view(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("probewise.planner._network_pool._GLANCED_AT", 200)
+    monkeypatch.setattr("probewise.planner._network_points._GLANCED_AT", 200)
     listed = np.random.default_rng(1).random((800, 2))
     space = {"variables": AB, "candidates": listed.tolist()}
     planner = Planner(flow(MAKE, TEST, space=space), Maximize(quantity="y2"), Budget(credits=30))

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from probewise.planner._network_belief import with_scatter
+from probewise.planner._network_data import with_scatter
 from probewise.planner._network_fit import _Posterior, fit_group
 from probewise.planner._network_kernel import LevelKernel
 from probewise.planner._network_process import GroupProcess
