@@ -15,13 +15,12 @@ from ._leftover import Leftover, left_on_the_table
 from ._make_policy import make_policy, policy_names
 from ._network_planner import NetworkPlanner, NetworkSettings
 from ._planner import Planner
+from ._playthrough import TARGET, Playthrough
 from ._position_search import PositionSearch
 from ._positions import PositionBelief
 from ._prices import Price, Prices
 from ._rehearsal import (
-    TARGET,
     Contender,
-    Playthrough,
     RehearsalTask,
     contenders,
     possible_worlds,

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 
 from ..workflow import Record
-from ._rehearsal import Playthrough
+from ._playthrough import Playthrough
 
 INTERVAL = 0.8
 """Share of the worlds between the ends of a spread."""

@@ -9,7 +9,8 @@ import numpy as np
 
 from ..workflow import SpecError, State
 from ._network_graph import is_network
-from ._rehearsal import Contender, Playthrough, RehearsalTask, tasks_for, utility
+from ._playthrough import Playthrough
+from ._rehearsal import Contender, RehearsalTask, tasks_for, utility
 from ._settings import PlannerSettings
 from ._step_values import Crossroads, StepValues, columns, goal_label
 

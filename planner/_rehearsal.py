@@ -13,40 +13,24 @@ from typing import final
 import numpy as np
 
 from ..workflow import (
-    Action,
-    Decided,
-    Decision,
     Goal,
     Inventory,
-    Issued,
     Maximize,
     Name,
-    Observation,
-    Observed,
-    Policy,
     Record,
-    Refused,
-    Score,
     SpecError,
     State,
     Status,
-    Step,
 )
 from ._evidence import belief_from
 from ._hierarchy import HierarchicalPlanner
 from ._network_graph import closure
+from ._playthrough import Playthrough
 from ._policies import base_names, base_policy
 from ._possible_world import PossibleWorld, not_rehearsable, rehearsable
 from ._preferences import Detour
 from ._settings import PlannerSettings
-from ._step_values import Crossroads
-from ._world_worker import WorldWorker
-
-TARGET = 0.95
-"""Share of the achievable gain that counts as reached."""
-
-_MOST_DECISIONS = 2_000
-_DEAD_END = 25
+from ._stage import Stage
 
 
 class Contender(Record):
@@ -55,51 +39,6 @@ class Contender(Record):
     label: str
     policy: Name
     settings: PlannerSettings = PlannerSettings()
-
-
-class Moment(Record):
-    """Where a rehearsal stood: spent credits, campaign hours, and the gain of the answer then."""
-
-    credits: float
-    hours: float
-    gain: float
-
-
-class Playthrough(Record):
-    """What one contender came to in one world.
-
-    ``gain`` is 1 at the world's best and 0 at a typical design; ``true_value`` is in the goal's
-    unit. ``credits_to_target`` and ``hours_to_target`` are those from which on the answer kept
-    :data:`TARGET` of the gain to the end, None if it never did. Credits and hours count from the
-    campaign's beginning. ``regret`` is how far the answer is from the best, in the goal's unit.
-    ``detour`` is the number of the detour that it was to take, 0 for none, and ``crossroads`` where
-    it took it.
-    """
-
-    contender: str
-    place: int
-    world: int
-    gain: float
-    true_value: float
-    best: float
-    credits_to_target: float | None
-    hours_to_target: float | None
-    credits: float
-    hours: float
-    samples: int
-    decisions: int
-    stopped: str
-    steps: dict[str, int]
-    curve: tuple[Moment, ...]
-    regret: float
-    detour: int = 0
-    crossroads: Crossroads | None = None
-
-    def mean_gain(self, since: float, budget: float | None) -> float:
-        """Gain averaged over the credits from ``since`` to the budget, or to what was spent."""
-        end = max(self.credits if budget is None else budget, since + 1e-9)
-        at = np.clip([since, *[m.credits for m in self.curve], end], since, end)
-        return float(np.diff(at) @ [0.0, *[m.gain for m in self.curve]] / (end - since))
 
 
 @final
@@ -174,7 +113,7 @@ def rehearse(task: RehearsalTask) -> Playthrough:
     )
     luck = int(np.random.SeedSequence([task.state.seed, 37, task.world]).generate_state(1)[0])
     state = replace(branched(task.state), seed=luck)
-    played = _Stage(state, policy, world, task.contender.label).play()
+    played = Stage(state, policy, world, task.contender.label).play()
     where = None if detour is None else detour.taken
     return played.model_copy(
         update={"place": task.place, "detour": task.detour, "crossroads": where}
@@ -240,121 +179,3 @@ def branched(state: State) -> State:
         sessions=sessions,
         open={k: sessions[k] for k in state.open},
     )
-
-
-@final
-class _Stage:
-    """The decision cycle without agents: what the campaign's loop does, on a world."""
-
-    def __init__(self, state: State, policy: Policy, world: PossibleWorld, label: str) -> None:
-        self.state, self._policy, self._world, self._label = state, policy, world, label
-        self._worker = WorldWorker(world, state)
-        self._before = len(state.observations)
-        self._due: list[Observation] = [
-            self._worker.perform(i, state) for i in state.running.values()
-        ]
-        self._curve: list[Moment] = []
-        self._last: Score | None = None
-
-    def play(self) -> Playthrough:
-        """To the end of the budget, or to where the policy stops."""
-        if self._before:
-            self._assess()
-        stopped = "too many decisions"
-        for _ in range(_MOST_DECISIONS):
-            decision = self._policy.decide(self.state)
-            if decision.kind in {"act", "close"}:
-                self._carry_out(decision)
-            elif self._due:
-                self._next_result()
-            else:
-                stopped = decision.reason
-                break
-            if self._hopeless():
-                stopped = "only refusals"
-                break
-        while self._due:
-            self._next_result()
-        self._assess()
-        return self._outcome(stopped)
-
-    def _carry_out(self, decision: Decision) -> None:
-        state = self.state
-        actions = tuple(self._positioned(a) for a in decision.actions)
-        state.apply(
-            Decided(hour=state.now_h, decision=decision.model_copy(update={"actions": actions}))
-        )
-        for action in actions:
-            step = state.workflow.step(action.step)
-            commitment = state.commitment(action)
-            worker = state.free_worker(step, action.target)
-            if worker is None or not state.affordable(commitment, action.session):
-                state.apply(
-                    Refused(hour=state.now_h, action_id=action.id, by="budget", reason="too dear")
-                )
-                continue
-            issued = Issued(hour=state.now_h, action=action, worker=worker, commitment=commitment)
-            state.apply(issued)
-            self._due.append(self._worker.perform(issued, state))
-
-    def _positioned(self, action: Action) -> Action:
-        """The next positions by number, where the step needs some and has nothing to choose by."""
-        step: Step = self.state.workflow.step(action.step)
-        if step.acts_on != "positions" or action.target.positions:
-            return action
-        place = (action.target.sample or "", action.target.site, ())
-        first = len(self.state.inventory.status(place).probed)
-        positions = tuple((first + i, 0) for i in range(step.batch))
-        target = action.target.model_copy(update={"positions": positions})
-        return action.model_copy(update={"target": target})
-
-    def _next_result(self) -> None:
-        self._due.sort(key=lambda o: (o.end_h, o.action_id))
-        seen = self._due.pop(0)
-        self.state.apply(Observed(hour=seen.end_h, observation=seen))
-        if seen.failure is None and (seen.values or seen.grids):
-            self._assess()
-
-    def _assess(self) -> None:
-        found = self._policy.recommend(self.state)
-        if found is None:
-            return
-        self._last = self._world.score(found)
-        moment = Moment(
-            credits=self.state.spent_credits, hours=self.state.now_h, gain=self._last.gain
-        )
-        self._curve.append(moment)
-
-    def _hopeless(self) -> bool:
-        tried = list(self.state.actions)[-_DEAD_END:]
-        return len(tried) == _DEAD_END and all(i in self.state.refused for i in tried)
-
-    def _outcome(self, stopped: str) -> Playthrough:
-        first = None
-        for moment in reversed(self._curve):
-            if moment.gain < TARGET:
-                break
-            first = moment
-        state, score = self.state, self._last
-        steps: dict[str, int] = {}
-        for seen in state.observations[self._before :]:
-            name = state.actions[seen.action_id].step
-            steps[name] = steps.get(name, 0) + 1
-        return Playthrough(
-            contender=self._label,
-            place=0,
-            world=self._world.seed,
-            gain=score.gain if score else 0.0,
-            true_value=score.true_value if score else 0.0,
-            best=score.best if score else 0.0,
-            regret=score.regret if score else self._world.regret_of_nothing,
-            credits_to_target=first and first.credits,
-            hours_to_target=first and first.hours,
-            credits=state.spent_credits,
-            hours=state.now_h,
-            samples=state.samples_begun,
-            decisions=state.decisions,
-            stopped=stopped,
-            steps=steps,
-            curve=tuple(self._curve),
-        )

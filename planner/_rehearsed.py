@@ -16,8 +16,9 @@ import numpy as np
 
 from ..workflow import Decision, Goal, Policy, Recommendation, State, Workflow
 from ._network_graph import is_network
+from ._playthrough import Playthrough
 from ._policies import base_names, base_policy
-from ._rehearsal import Contender, Playthrough, RehearsalTask, rehearse, tasks_for, utility
+from ._rehearsal import Contender, RehearsalTask, rehearse, tasks_for, utility
 from ._settings import DEFAULT_SETTINGS, PlannerSettings
 
 Play = Callable[[Sequence[RehearsalTask]], Iterable[Playthrough]]

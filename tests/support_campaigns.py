@@ -180,15 +180,15 @@ SMALL = {
 SMALL_PARTS: dict[str, dict[str, int]] = {
     "_leftover": {"_WORLDS": 8},
     "_possible_world": {"_SEARCH": 128},
-    "_network_pool": {
+    "_network_points": {
         "_WIDE": 64,
         "_KEPT": 64,
         "_MIXED": 48,
         "_LOOKED_AT": 384,
         "_NEIGHBOURS": 64,
         "_FINISHABLE": 12,
-        "_ITERATIONS": 8,
     },
+    "_network_climb": {"_ITERATIONS": 8},
     "_network_options": {"_PROBES": 32, "_VARIANTS": 6, "_REFERENCE": 64},
     "_network_planner": {"_LOOKED_AT": 150},
 }

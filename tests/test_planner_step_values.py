@@ -21,8 +21,8 @@ from probewise.planner import (
     rehearse,
     utility,
 )
+from probewise.planner._playthrough import Playthrough
 from probewise.planner._preferences import ByStepValues, Detour
-from probewise.planner._rehearsal import Playthrough
 from probewise.planner._step_values import Crossroads
 from probewise.workflow import Explore, Maximize, SpecError, Target
 
