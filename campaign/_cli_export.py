@@ -25,7 +25,9 @@ def export(
     form: Annotated[
         ExportFormat, typer.Option("--format", help="bluesky's documents, one JSON list a line.")
     ] = ExportFormat.EVENT_MODEL,
-    out: Annotated[Path | None, typer.Option(help="A new file [the standard output].")] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="A new file (default: the standard output).")
+    ] = None,
 ) -> None:
     """Write a run as documents that bluesky's tools read; the arrays stay where they are."""
     with complaining():

@@ -15,9 +15,8 @@ import yaml
 from support_campaigns import raw_spec, registered, shrink
 from typer.testing import CliRunner
 
-from probewise.campaign import Campaign, Comparison
+from probewise.campaign import Campaign, Comparison, _cli_compare, _cli_run
 from probewise.campaign import _campaign as campaign_module
-from probewise.campaign import _cli as cli_module
 from probewise.campaign._cli import app
 from probewise.campaign._live import LiveView
 from probewise.campaign._tracking import MlflowSink
@@ -128,7 +127,7 @@ def test_an_interrupted_run_is_taken_up_again(
 
     folder = tmp_path / "run"
     with monkeypatch.context() as patch:
-        patch.setattr(cli_module.LiveView, "update", interrupt)
+        patch.setattr(_cli_run.LiveView, "update", interrupt)
         code, shown, _ = run("run", spec, "--out", folder, "--runtime", "inline")
     assert code == 130 and f"probewise run --resume {folder}" in shown
     assert "it was interrupted" in shown
@@ -193,7 +192,7 @@ def test_compare_shows_a_table_and_keeps_records(
                     wall_s=0.1,
                 )  # fmt: skip
 
-    monkeypatch.setattr(cli_module, "compare", records)
+    monkeypatch.setattr(_cli_compare, "compare", records)
     kept = tmp_path / "records.json"
     code, shown, _ = run(
         "compare", spec, "--policies", "random, fixed", "--seeds", "0-1", "--json", kept,

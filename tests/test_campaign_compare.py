@@ -15,7 +15,7 @@ from support_campaigns import BEST, raw_spec, registered, shrink, spec_of
 
 from probewise.campaign import Comparison, compare, comparison_table
 from probewise.campaign import _compare as module
-from probewise.campaign._cli import seed_list
+from probewise.campaign._cli_options import seed_list
 from probewise.campaign._compare import first_kept, is_reached, run_one, write_records
 from probewise.workflow import Assessed, Estimate, Maximize, Recommendation, Score, SpecError
 
