@@ -79,6 +79,11 @@ class UsimDriver(Driver):
     twin: ClassVar[bool] = True
     tunings: ClassVar[frozenset[str] | None] = frozenset({"focus"})
     verbs: ClassVar[frozenset[str]] = frozenset(_OVERHEAD_s)
+    unheeded: ClassVar[Mapping[str, frozenset[str]]] = {
+        "tune": frozenset({"side_nm", "pixels", "dwell_s"}),
+        "move_stage": frozenset({"z_nm", "tilt_deg"}),
+        "spectrum": frozenset({"frames"}),
+    }
 
     def __init__(
         self, composition: Composition, energy_offset_eV: float = 400.0,

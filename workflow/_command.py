@@ -16,6 +16,7 @@ from pydantic import (
     TypeAdapter,
     ValidationError,
     model_serializer,
+    model_validator,
 )
 
 from ._errors import SpecError
@@ -54,6 +55,10 @@ class Load(Command):
         return f"Load sample {self.sample!r}, site {self.site}"
 
 
+_TUNED_BY_IMAGES = ("span_nm", "side_nm", "pixels", "dwell_s")
+_TUNED_BY_DRIVE = ("span_kHz", "drive_V")
+
+
 class Adjust(Command):
     """Tune the instrument.
 
@@ -73,6 +78,18 @@ class Adjust(Command):
     side_nm: Positive = 60.0
     pixels: Pixels = 128
     dwell_s: Positive = 10e-6
+
+    @model_validator(mode="after")
+    def _of_its_kind(self) -> Adjust:
+        """What one tuning has no use for is not let pass as if it had."""
+        electric = self.what in {"resonance", "dart"}
+        strange = _TUNED_BY_IMAGES if electric else _TUNED_BY_DRIVE
+        fields = type(self).model_fields
+        stray = [n for n in strange if getattr(self, n) != fields[n].default]
+        if stray:
+            mine = _TUNED_BY_DRIVE if electric else _TUNED_BY_IMAGES
+            raise ValueError(f"{stray} mean nothing to {self.what!r}, which has {('steps', *mine)}")
+        return self
 
     def sentence(self) -> str:
         if self.what == "dart":
@@ -197,7 +214,7 @@ class Spectrum(Command):
     """Electron energy-loss spectra at places, one after another.
 
     With several ``frames`` each is read out so many times within its exposure, and added up:
-    whoever watches can end it early. An instrument that cannot do so takes it in one.
+    whoever watches can end it early. An instrument that cannot do so refuses it.
     """
 
     verb: Literal["spectrum"] = "spectrum"
