@@ -49,7 +49,7 @@ _REMEMBERED = 512
 _ABOUT = {
     "reject_spikes": "spikes and gaps replaced in spectra or loops; their share",
     "fit_plasmon": "energy, width, area of the strongest plasmon peak above the zero-loss tail",
-    "integrate_loss": "share of the electrons that lost between 0.8 and 3.6 eV, without a fit",
+    "integrate_loss": "share of the electrons that lost between 0.8 and 3.6 eV to plasmons",
     "fit_edges": "signals of core-loss edges above the background; atomic fractions",
     "loop_parameters": "areas, coercive fields, imprint, nucleation biases of switching loops",
     "fit_sweep": "linear, quadratic, cubic response of V_AC sweeps",
@@ -192,7 +192,7 @@ class SpectrumAnalysis(Worker):
         energy = in_eV(curves)
         found, faults = _each(curves, lambda row: loss_share(energy, row))
         if not found:
-            raise BadData(faults, "record losses from zero to 3.6 eV")
+            raise BadData(faults, "record losses from zero to 4.5 eV")
         return _given(job, list(found), {"loss_share": list(found.values())}, faults, {})
 
     def _fit_once(self, energy: NDArray[np.float64], row: NDArray[np.float64]) -> PlasmonFit:
