@@ -8,6 +8,7 @@ view.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from difflib import get_close_matches
 from typing import Annotated, Any, Literal
 
 from pydantic import (
@@ -374,12 +375,24 @@ def command_from(raw: object, who: str = "command") -> AnyCommand:
         where = ".".join(str(p) for p in first["loc"]) or "the whole"
         verb = data.get("verb") if isinstance(data, dict) else None
         kind = COMMANDS.get(verb) if isinstance(verb, str) else None
-        allowed = f"a mapping with verb: one of {sorted(COMMANDS)}"
-        if kind is not None:
-            allowed = f"{first['msg']}; fields of {verb!r}: {sorted(kind.model_fields)}"
+        if kind is None:
+            raise SpecError(
+                who, _unknown_verb(verb), f"a mapping with verb: one of {sorted(COMMANDS)}",
+                "correct the command",
+            ) from None  # fmt: skip
         raise SpecError(
-            who, f"{where}: {str(first.get('input'))[:80]!r}", allowed, "correct the command"
+            who,
+            f"{where}: {str(first.get('input'))[:80]!r}",
+            f"{first['msg']}; fields of {verb!r}: {sorted(kind.model_fields)}",
+            "correct the command",
         ) from error
+
+
+def _unknown_verb(verb: object) -> str:
+    """What was given for a verb, if it may have been meant for one: else it may be a line of any
+    file."""
+    near = get_close_matches(verb, sorted(COMMANDS), n=1) if isinstance(verb, str) else []
+    return f"verb {verb!r}: did you mean {near[0]!r}?" if near else "something that names no verb"
 
 
 def pretty_seconds(seconds: float) -> str:
