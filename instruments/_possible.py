@@ -131,13 +131,13 @@ def _trial_state(job: Job, geometry: Geometry, driver: Driver, angel: Angel) -> 
     if "set_field_of_view" in driver.verbs:
         size_nm = max(size_nm, angel.limits.max_field_of_view_nm)
     target = job.action.target
-    return InstrumentState(
+    state = InstrumentState(
         technique=driver.technique,
         sample=None if "load" in driver.verbs else target.sample,
         site=0 if "load" in driver.verbs else target.site or 0,
         field_of_view_nm=size_nm,
-        **_beam_of(driver, angel),
     )
+    return state.model_copy(update=_beam_of(driver, angel))
 
 
 def _beam_of(driver: Driver, angel: Angel) -> dict[str, float]:
