@@ -112,7 +112,22 @@ class SpectrumAnalysis(Worker):
         self._sweep_offset = sweep_offset
 
     def offers(self) -> tuple[Offer, ...]:
-        return tuple(Offer(capability=name, about=about) for name, about in _ABOUT.items())
+        return tuple(
+            Offer(capability=name, about=about, columns=self._columns(name))
+            for name, about in _ABOUT.items()
+        )
+
+    def _columns(self, capability: str) -> tuple[str, ...]:
+        edges = [e.name for e in self._edges]
+        known = {
+            "reject_spikes": (),
+            "fit_plasmon": ("plasmon_energy", "plasmon_width", "plasmon_area"),
+            "integrate_loss": ("loss_share",),
+            "fit_edges": tuple(f"{what}_{e}" for what in ("signal", "fraction") for e in edges),
+            "loop_parameters": ("loop_area", "open", *SWITCHING),
+            "fit_sweep": ("response_A", "response_B", "response_C"),
+        }
+        return known[capability]
 
     def perform(self, job: Job) -> Outcome:
         """Analyse; data that cannot be analysed are returned as a failure.

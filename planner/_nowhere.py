@@ -36,7 +36,8 @@ def why_nowhere(
     return (
         f"{rest} forbidden, by session.forbid={regions} {state.wished}{few}; "
         f"{len(positions) - len(left)} of {len(positions)} are measured or refused. To measure "
-        "more, forbid less: in a run that goes on 'probewise set RUN session.forbid=...', else a new run"
+        "more, forbid less: in a run that goes on with 'probewise set RUN session.forbid=...', else"
+        " in a new run"
     )
 
 
