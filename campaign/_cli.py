@@ -13,7 +13,7 @@ import typer
 from rich.console import Console
 
 from ..planner import Playthrough, Rehearsed, forecasts
-from ..workflow import Decided, SpecError
+from ..workflow import Decided, Resumed, SpecError
 from ._attendants import Attendants
 from ._campaign import Campaign
 from ._cli_agents import agents_app
@@ -44,6 +44,7 @@ from ._run_folder import RunFolder, move_aside
 from ._signals import ends_as_ctrl_c
 from ._spec import CampaignSpec, policies_of
 from ._summary import summary_table
+from ._wording import resumed_text
 
 app = typer.Typer(
     help="Decide what to make, measure and compute next, and what it is worth.",
@@ -199,6 +200,8 @@ def _watch(campaign: Campaign, folder: Path, attendants: Attendants) -> None:
         events = iter(campaign)
         try:
             for event in events:
+                if isinstance(event, Resumed):
+                    live.say(resumed_text(campaign.state))
                 live.update(campaign.state, event.decision if isinstance(event, Decided) else None)
         except KeyboardInterrupt as pressed:
             interrupted = True

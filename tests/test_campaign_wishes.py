@@ -18,6 +18,7 @@ from probewise.campaign._change import resolve_change
 from probewise.campaign._check_spec import check_aims
 from probewise.campaign._replay import redecide
 from probewise.campaign._tracking import MlflowSink
+from probewise.campaign._wording import resumed_text
 from probewise.workflow import Commanded, Decided, Decision, Region, Set, SpecError, Wishes
 
 SIDE = 16
@@ -174,3 +175,11 @@ def test_a_reward_that_no_session_seeks_is_refused() -> None:
     raw = {**spec.model_dump(), "session": {"reward": "coercive_bias"}}
     with pytest.raises(SpecError, match=r"session\.reward.*goal over designs"):
         check_aims(type(spec).model_validate(raw))
+
+
+def test_who_takes_a_session_up_again_is_told_what_is_learnt_once_more(tmp_path: Path) -> None:
+    campaign, _ = steered(tmp_path, {"session.explore": 1})
+    said = resumed_text(campaign.state)
+    count = sum(bool(o.tables) and "log_current" in o.values for o in campaign.state.observations)
+    assert f"models learn {count} tables of {count} measured positions" in said
+    assert f"{len(campaign.state.observations)} observations read again" in said
