@@ -243,6 +243,8 @@ def unfit_key(
     first = error.errors()[0]
     where = ".".join(map(str, first["loc"]))
     known = sorted({*keys, *kind.model_fields})
+    if first["type"] == "missing":
+        return SpecError(who, f"no {where!r}", f"keys {known}", f"say which {where!r}")
     given = f"{where}={first.get('input')!r:.60} ({first['msg']})"
     if first["type"] != "extra_forbidden":
         return SpecError(who, given, f"for {where!r}: {first['msg']}", "correct its value")

@@ -32,7 +32,6 @@ from ..workflow import (
     program_from,
 )
 from ._angel import Angel
-from ._detect import DETECTORS
 from ._dose import DoseBook
 from ._driver import Driver, expected_state
 from ._procedures import Geometry, Procedure
@@ -157,9 +156,6 @@ def _objections(
     for command in program.commands:
         if isinstance(command, Detect):
             found[command.name] = spread(command.count, state.field_of_view_nm)
-            if command.find not in DETECTORS:
-                reason = f"find={command.find!r}; detectors are {sorted(DETECTORS)}"
-                yield command.sentence(), reason
         there: AnyCommand = resolved(command, found)
         at_best = _favourable(there, state)
         said = angel.judge(there, at_best, driver, book)

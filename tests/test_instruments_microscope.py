@@ -146,6 +146,15 @@ def test_parameters_that_are_none_are_refused(parameters: dict[str, Any]) -> Non
 
 
 @pytest.mark.parametrize(
+    "config", [{"pixels": 0}, {"pixels": "many"}, {"pixels": True}, {"field_of_view_nm": -5.0},
+               {"field_of_view_nm": "wide"}, {"field_of_view_nm": float("nan")}],
+)  # fmt: skip
+def test_an_overview_that_cannot_be_is_refused_when_the_worker_is_made(config: Any) -> None:
+    with pytest.raises(SpecError, match=next(iter(config))):
+        StemTwin(**config)
+
+
+@pytest.mark.parametrize(
     ("limits", "said"),
     [
         (
