@@ -144,7 +144,10 @@ class LimitsGuardian(Guardian):
         if step.acts_on in {"site", "positions"} and (target.site is None or target.site < 0):
             yield f"step {step.name!r} needs a site and was given {target.site!r}"
         if step.acts_on == "positions" and not target.positions:
-            yield f"step {step.name!r} needs positions and was given none"
+            yield (
+                f"step {step.name!r} needs positions and was given none: all that are left may be"
+                " forbidden by session.forbid"
+            )
         if any(row < 0 or column < 0 for row, column in target.positions):
             yield "a position lies outside the image (negative row or column)"
         limit = min(self._max_positions, step.max_positions)

@@ -35,6 +35,13 @@ _ABOUT = {
     "describe_patches": "local structure around every pixel, the distance to particles in it",
 }
 
+_COLUMNS = {
+    "find_particles": ("row", "column", "diameter", "height"),
+    "find_atoms": None,
+    "find_walls": ("row", "column", "curve"),
+    "find_edges": ("row", "column", "curve"),
+    "describe_patches": tuple(f"f{k}" for k in range(9)),
+}
 _UNITS = {
     "particle_density": "1/{0}**2",
     "particle_diameter": "{0}",
@@ -88,7 +95,10 @@ class ImageAnalysis(Worker):
         self._spacing = atom_spacing_px or None
 
     def offers(self) -> tuple[Offer, ...]:
-        return tuple(Offer(capability=name, about=about) for name, about in _ABOUT.items())
+        return tuple(
+            Offer(capability=name, about=about, columns=_COLUMNS[name])
+            for name, about in _ABOUT.items()
+        )
 
     def perform(self, job: Job) -> Outcome:
         """Analyse the newest image; what cannot be analysed is returned as a failure.

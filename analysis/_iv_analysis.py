@@ -40,10 +40,12 @@ class IvAnalysis(Worker):
             Offer(
                 capability="describe_patches",
                 about="principal components of the 9 x 9 pixels around every pixel",
+                columns=tuple(f"f{k}" for k in range(8)),
             ),
             Offer(
                 capability="reduce_spectra",
                 about="mean log current of the five highest fields; gaps and spikes are left out",
+                columns=("log_current",),
             ),
         )
 

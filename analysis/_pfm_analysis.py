@@ -19,7 +19,7 @@ from ..workflow import (
     WorkerError,
 )
 from ._analyst import done, failed, table
-from ._pfm_features import describe, probe_lattice
+from ._pfm_features import COMPONENTS, describe, probe_lattice
 from ._pfm_image import fault, find_domains
 from ._pfm_pad import fit_pad
 from ._pfm_quality import judge
@@ -35,6 +35,12 @@ _SCATTER = {"loop_polarization": 5.0, "coercive_bias": 0.3}
 """Scatter between positions where the step does not say: uC/cm**2 and V."""
 
 
+_COLUMNS = {
+    "segment_domains": (*(f"f{k}" for k in range(COMPONENTS)), "wall"),
+    "fit_loops": ("loop_polarization", "coercive_bias"),
+}
+
+
 @final
 class PfmAnalysis(Worker):
     """Reduces piezoresponse images and hysteresis loops to quantities with errors."""
@@ -44,7 +50,10 @@ class PfmAnalysis(Worker):
     replayable: ClassVar[bool] = True
 
     def offers(self) -> tuple[Offer, ...]:
-        return tuple(Offer(capability=name, about=about) for name, about in _ABOUT.items())
+        return tuple(
+            Offer(capability=name, about=about, columns=_COLUMNS.get(name, ()))
+            for name, about in _ABOUT.items()
+        )
 
     def perform(self, job: Job) -> Outcome:
         """Analyse; data that cannot be analysed are returned as a failure.

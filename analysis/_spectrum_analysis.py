@@ -49,7 +49,7 @@ _REMEMBERED = 512
 _ABOUT = {
     "reject_spikes": "spikes and gaps replaced in spectra or loops; their share",
     "fit_plasmon": "energy, width, area of the strongest plasmon peak above the zero-loss tail",
-    "integrate_loss": "share of the electrons that lost between 0.8 and 3.6 eV, without a fit",
+    "integrate_loss": "share of the electrons that lost between 0.8 and 3.6 eV to plasmons",
     "fit_edges": "signals of core-loss edges above the background; atomic fractions",
     "loop_parameters": "areas, coercive fields, imprint, nucleation biases of switching loops",
     "fit_sweep": "linear, quadratic, cubic response of V_AC sweeps",
@@ -112,7 +112,22 @@ class SpectrumAnalysis(Worker):
         self._sweep_offset = sweep_offset
 
     def offers(self) -> tuple[Offer, ...]:
-        return tuple(Offer(capability=name, about=about) for name, about in _ABOUT.items())
+        return tuple(
+            Offer(capability=name, about=about, columns=self._columns(name))
+            for name, about in _ABOUT.items()
+        )
+
+    def _columns(self, capability: str) -> tuple[str, ...]:
+        edges = [e.name for e in self._edges]
+        known = {
+            "reject_spikes": (),
+            "fit_plasmon": ("plasmon_energy", "plasmon_width", "plasmon_area"),
+            "integrate_loss": ("loss_share",),
+            "fit_edges": tuple(f"{what}_{e}" for what in ("signal", "fraction") for e in edges),
+            "loop_parameters": ("loop_area", "open", *SWITCHING),
+            "fit_sweep": ("response_A", "response_B", "response_C"),
+        }
+        return known[capability]
 
     def perform(self, job: Job) -> Outcome:
         """Analyse; data that cannot be analysed are returned as a failure.
@@ -192,7 +207,7 @@ class SpectrumAnalysis(Worker):
         energy = in_eV(curves)
         found, faults = _each(curves, lambda row: loss_share(energy, row))
         if not found:
-            raise BadData(faults, "record losses from zero to 3.6 eV")
+            raise BadData(faults, "record losses from zero to 4.5 eV")
         return _given(job, list(found), {"loss_share": list(found.values())}, faults, {})
 
     def _fit_once(self, energy: NDArray[np.float64], row: NDArray[np.float64]) -> PlasmonFit:

@@ -61,7 +61,7 @@ class StreamWatch(Worker):
 
     def offers(self) -> tuple[Offer, ...]:
         about = "quality, novelty and change of the newest spectra; drift of frames"
-        return (Offer(capability="watch_stream", about=about),)
+        return (Offer(capability="watch_stream", about=about, columns=()),)
 
     def perform(self, job: Job) -> Outcome:
         """Judge the newest spectra; arrays that are no spectra are returned as a failure.

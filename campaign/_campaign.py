@@ -40,6 +40,7 @@ from ..workflow import (
     VirtualClock,
 )
 from ._alerts import alerts_after
+from ._check_rewards import check_rewards
 from ._decider import Watch
 from ._inbox import FolderInbox, MemoryInbox, new_message
 from ._journal import Journal
@@ -253,8 +254,10 @@ class Campaign:
     def _begun(self, runtime: Runtime) -> dict[str, tuple[str, ...]]:
         """Start the workers and put to each the steps it may be given; capability to workers."""
         steps = self.spec.workflow.steps
-        given = {w: tuple(o.capability for o in found) for w, found in runtime.start().items()}
+        found = runtime.start()
+        given = {w: tuple(o.capability for o in offered) for w, offered in found.items()}
         offers = offers_by_capability(given, steps)
+        check_rewards(self.spec.workflow, self.state.goal, self.state.wishes, found)
         runtime.check(steps)
         return offers
 

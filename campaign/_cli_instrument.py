@@ -16,7 +16,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from ..agents import RegisteredWorker, make_worker, worker_types
-from ..instruments import Interrupted, Microscope, Run
+from ..instruments import DriverFault, Interrupted, Microscope, Run
 from ..workflow import (
     Action,
     Observed,
@@ -139,7 +139,7 @@ def _microscope(name: str, config: list[str] | None) -> Iterator[Microscope]:
     Raises
     ------
     WorkerError
-        If there is none, or it does not stand on a driver.
+        If there is none, it does not stand on a driver, or it does not tell its state.
     SpecError
         If the configuration is not written KEY=VALUE, or a value is none.
     """
@@ -155,6 +155,13 @@ def _microscope(name: str, config: list[str] | None) -> Iterator[Microscope]:
     assert isinstance(worker, Microscope)
     try:
         yield worker
+    except DriverFault as fault:
+        raise WorkerError(
+            f"instrument {name!r}",
+            fault.message,
+            "an instrument that tells its state",
+            fault.remedy or "look at the instrument and its server",
+        ) from fault
     finally:
         worker.close()
 

@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from ..workflow import Decided, SpecError
+from ..workflow import Decided, Resumed, SpecError
 from ._attendants import Attendants
 from ._campaign import Campaign
 from ._cli_errors import complaining
@@ -21,6 +21,7 @@ from ._load_spec import built_in_names, load_spec
 from ._run_folder import move_aside
 from ._signals import ends_as_ctrl_c
 from ._summary import summary_table
+from ._wording import resumed_text
 
 
 class RuntimeChoice(StrEnum):
@@ -136,6 +137,8 @@ def _watch(campaign: Campaign, folder: Path, attendants: Attendants) -> None:
         events = iter(campaign)
         try:
             for event in events:
+                if isinstance(event, Resumed):
+                    live.say(resumed_text(campaign.state))
                 live.update(campaign.state, event.decision if isinstance(event, Decided) else None)
         except KeyboardInterrupt as pressed:
             interrupted = True

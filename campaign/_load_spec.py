@@ -11,6 +11,7 @@ from pydantic import ValidationError
 
 from ..planner import StepValues
 from ..workflow import SpecError
+from ..workflow._yaml import yaml_fault
 from ._check_spec import check_spec
 from ._spec import CampaignSpec, spec_from_dict
 
@@ -91,14 +92,14 @@ def _read(source: str | Path) -> dict[str, Any]:
     except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
         raise SpecError(
             f"campaign {str(source)!r}",
-            f"text that is not YAML ({(str(error).splitlines() or [''])[0]})",
+            f"text that is not YAML ({yaml_fault(error)})",
             "YAML without tags, and without aliases that swell it",
             'mend the file; quote texts with brackets, such as "image [nm]"',
-        ) from error
-    if not isinstance(raw, dict):
+        ) from None  # the reason would quote it
+    if not isinstance(raw, dict) or len(raw.keys() & CampaignSpec.model_fields.keys()) < 2:
         raise SpecError(
             f"campaign {str(source)!r}",
-            f"a {type(raw).__name__}",
+            f"a {type(raw).__name__}" if not isinstance(raw, dict) else "a mapping of other things",
             "a mapping with name, goal, budget, workflow and workers",
             "see 'probewise schema'",
         )
@@ -180,6 +181,8 @@ def read_step_values(path: str | Path) -> dict[str, Any]:
         If there is no such file, or it holds something else.
     """
     try:
+        if not Path(path).is_file():
+            raise FileNotFoundError("no such file")
         raw = Path(path).read_text("utf-8")
         return StepValues.model_validate_json(raw).model_dump(mode="json")
     except (OSError, UnicodeDecodeError, ValidationError) as error:

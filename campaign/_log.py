@@ -19,11 +19,12 @@ from ..workflow import (
     Issued,
     Observed,
     Refused,
+    Resumed,
     State,
     Stopped,
 )
 from ._redact import redact
-from ._wording import decision_text, with_error
+from ._wording import decision_text, resumed_text, with_error
 
 _log = logging.getLogger("probewise.events")
 _ROOT = logging.getLogger("probewise")
@@ -79,7 +80,7 @@ class EventLog:
 
     def __call__(self, event: Event, state: State) -> None:
         ids: dict[str, Any] = {"kind": event.kind, "hour": round(event.hour, 6)}
-        level, message, more = self._told(event)
+        level, message, more = self._told(event, state)
         _log.log(level, message, extra={"ids": ids | more})
 
     def close(self) -> None:
@@ -87,7 +88,7 @@ class EventLog:
         _ROOT.setLevel(self._before)
         self._handler.close()
 
-    def _told(self, event: Event) -> tuple[int, str, dict[str, Any]]:
+    def _told(self, event: Event, state: State) -> tuple[int, str, dict[str, Any]]:
         match event:
             case Decided(decision=d):
                 for action in d.actions:
@@ -122,6 +123,8 @@ class EventLog:
             case Assessed(recommendation=r):
                 text = f"recommended: {with_error(r.estimate, r.unit)}"
                 return logging.INFO, text, {"spent_credits": event.credits}
+            case Resumed():
+                return logging.INFO, resumed_text(state), {"observations": len(state.observations)}
             case Stopped():
                 return logging.INFO, f"ended: {event.reason}", {}
             case _:

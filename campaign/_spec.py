@@ -126,9 +126,12 @@ def spec_from_dict(raw: dict[str, Any], who: str) -> CampaignSpec:
         first = error.errors()[0]
         where = ".".join(str(p) for p in first["loc"]) or "top level"
         more = f" (and {error.error_count() - 1} more)" if error.error_count() > 1 else ""
+        given = f"{where}: {str(first.get('input'))[:80]!r}"
+        if first["type"] == "missing":  # the input is all the rest
+            given = f"no {where}"
         raise SpecError(
             f"campaign {who!r}",
-            f"{where}: {str(first.get('input'))[:80]!r}{more}",
+            f"{given}{more}",
             first["msg"],
             "see 'probewise schema' for all fields",
         ) from error

@@ -14,8 +14,10 @@ from ..workflow import (
     Goal,
     Level,
     Limit,
+    Maximize,
     Recommendation,
     SpecError,
+    State,
     parse_unit,
 )
 
@@ -190,3 +192,22 @@ def decision_text(decision: Decision) -> str:
     if decision.kind == "close":
         return f"close session {decision.session}"
     return {"act": "nothing", "wait": "wait", "stop": "stop the campaign"}[decision.kind]
+
+
+def resumed_text(state: State) -> str:
+    """What a run that was taken up again reads once more, and what that takes, for people."""
+    count = len(state.observations)
+    said = f"resumed: {count} observation{'s' * (count != 1)} read again from the journal"
+    goal = state.goal
+    if not isinstance(goal, Maximize) or goal.over != "positions":
+        return said
+    tables = [t for o in state.observations for t in o.tables.values()]
+    told = [t for t in tables if goal.quantity in t.columns]
+    if not told:
+        return said
+    places = len({p for t in told for p in t.positions})
+    return (
+        f"{said}; the session's models learn {len(told)} tables of {places} measured positions once"
+        " more, one after another as they came, before the next decision: the same journal gives"
+        " the same decisions, at the price of training for each"
+    )

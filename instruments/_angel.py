@@ -231,6 +231,11 @@ class Angel:
         elif isinstance(command, Adjust) and command.what not in (driver.tunings or {command.what}):
             tunings = sorted(driver.tunings or ())
             yield f"the driver cannot tune {command.what!r}; it tunes {tunings}"
+        elif set_in_vain := _set_in_vain(command, driver):
+            yield (
+                f"the driver cannot heed {set_in_vain} of {command.verb!r}: the instrument does"
+                " that in its own way; leave it out"
+            )
         elif self._limits.verbs is not None and command.verb not in self._limits.verbs:
             yield f"{command.verb!r} is not among the allowed {sorted(self._limits.verbs)}"
         if (driver.technique, driver.twin) != (self.technique, self.twin):
@@ -278,6 +283,14 @@ def _makes_safe(command: Command, state: InstrumentState) -> bool:
     if state.technique == "stem":
         return isinstance(command, Blank) and command.blanked
     return command.verb == "retract"
+
+
+def _set_in_vain(command: Command, driver: Driver) -> str:
+    """Fields that say something else than usual, and of which the driver makes nothing."""
+    fields = type(command).model_fields
+    names = sorted(driver.unheeded.get(command.verb, frozenset()) & fields.keys())
+    given = {name: getattr(command, name) for name in names}
+    return ", ".join(f"{n}={v!r}" for n, v in given.items() if v != fields[n].default)
 
 
 def _target(what: Angel | Driver) -> str:

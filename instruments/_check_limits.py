@@ -31,6 +31,7 @@ from ..workflow import (
     stage_nm,
     tuned_area,
 )
+from ._detect import DETECTORS
 from ._limits import Limits
 
 _SLACK = 1e-9
@@ -97,7 +98,10 @@ def _own(command: Command, state: InstrumentState, limits: Limits) -> Iterator[s
         case Path():
             speed = command.speed_nm_per_s
             yield from _most("speed of the tip", speed, limits.max_tip_speed_nm_per_s, "nm/s")
-        case Load() | Blank() | PlaceBeam() | Retract() | Detect():
+        case Detect():
+            if command.find not in DETECTORS:
+                yield f"find={command.find!r}; detectors are {sorted(DETECTORS)}"
+        case Load() | Blank() | PlaceBeam() | Retract():
             pass
         case _:
             yield f"there are no limits for {command.verb!r}"

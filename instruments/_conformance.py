@@ -83,6 +83,11 @@ def check_class(driver: Driver) -> None:
     stray = set(kind.verbs) - set(COMMANDS)
     assert not stray, f"verbs {sorted(stray)} are none of the instruction set"
     assert "detect" not in kind.verbs, "detecting is the console's, no driver does it"
+    for verb, fields in driver.unheeded.items():
+        known = set(COMMANDS[verb].model_fields) if verb in COMMANDS else set()
+        assert fields <= known, f"unheeded: {verb!r} has no {sorted(fields - known)}"
+        needed = {n for n in fields if COMMANDS[verb].model_fields[n].is_required()}
+        assert not needed, f"unheeded: {verb!r} cannot be given without {sorted(needed)}"
     safe = "blank" if kind.technique == "stem" else "retract"
     assert safe in kind.verbs, f"a {kind.technique} without {safe!r} cannot be made safe"
     assert "load" in kind.verbs or driver.state().sample is not None, (
@@ -294,7 +299,13 @@ def measurements(driver: Driver, state: InstrumentState) -> Iterator[AnyCommand]
         {"verb": "sweep", "at": places, "max_V": 2.0},
         {"verb": "path", "through": places, "step_nm": size / 64, "speed_nm_per_s": size},
     )
-    yield from (command_from(raw) for raw in whole if raw["verb"] in driver.verbs)
+    yield from (heeded(driver, raw) for raw in whole if raw["verb"] in driver.verbs)
+
+
+def heeded(driver: Driver, raw: dict[str, Any]) -> AnyCommand:
+    """A command without what the driver does not heed."""
+    vain = driver.unheeded.get(raw["verb"], frozenset())
+    return command_from({name: value for name, value in raw.items() if name not in vain})
 
 
 def session(driver: Driver, sample: str, load: dict[str, Any]) -> Iterator[AnyCommand]:
@@ -304,10 +315,12 @@ def session(driver: Driver, sample: str, load: dict[str, Any]) -> Iterator[AnyCo
     yield from preparation(driver, sample, load)
     yield from measurements(driver, state)
     middle = [0.5 * size, 0.5 * size]
-    tunings = ("focus", "aberrations") if driver.technique == "stem" else ("resonance", "dart")
+    electron = driver.technique == "stem"
+    tunings = ("focus", "aberrations") if electron else ("resonance", "dart")
+    tuning = {"verb": "tune", "steps": 6, **({"span_nm": 40.0} if electron else {})}
     rest: Sequence[dict[str, Any]] = (
         *(
-            {"verb": "tune", "what": what, "span_nm": 40.0, "steps": 6}
+            {**tuning, "what": what}
             for what in tunings
             if driver.tunings is None or what in driver.tunings
         ),
@@ -322,7 +335,7 @@ def session(driver: Driver, sample: str, load: dict[str, Any]) -> Iterator[AnyCo
         {"verb": "move_stage", "y_nm": state.stage_y_nm, "x_nm": state.stage_x_nm},
         {"verb": "blank", "blanked": True},
     )
-    yield from (command_from(raw) for raw in rest if raw["verb"] in driver.verbs)
+    yield from (heeded(driver, raw) for raw in rest if raw["verb"] in driver.verbs)
 
 
 def improper(driver: Driver, state: InstrumentState) -> Iterator[AnyCommand]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any, ClassVar, final
 
 import numpy as np
@@ -83,6 +83,7 @@ class ArrayServerDriver(Driver):
     technique: ClassVar[Technique] = "stem"
     twin: ClassVar[bool] = False
     verbs: ClassVar[frozenset[str]] = frozenset({"load", "blank", "overview", "spectrum"})
+    unheeded: ClassVar[Mapping[str, frozenset[str]]] = {"spectrum": frozenset({"frames"})}
 
     def __init__(self, server: ArrayServer, claim: Claim, settings: ArrayServerSettings) -> None:
         self._server, self._claim, self._settings = server, claim, settings

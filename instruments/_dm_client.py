@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from ..workflow import SpecError
 from ._driver import DriverFault
 from ._extras import extra
-from ._incoming import array_from, expect_shape
+from ._incoming import array_from, checked_patience, expect_shape
 
 SERIALIZERS = ("serpent", "msgpack")
 """Formats of the wire that carry data and never code."""
@@ -63,7 +63,7 @@ class ArrayServer:
         self._proxy: Any = extra("Pyro5.api", "dm", self.who).Proxy(uri)
         self._proxy._pyroSerializer = serializer
         self._proxy._pyroMaxRetries = 0
-        self._patience_s = patience_s
+        self._patience_s = checked_patience(self.who, patience_s)
         self._camera_ready = False
 
     def image(self, size: int, pixel_time_us: float) -> NDArray[np.float64]:

@@ -73,6 +73,8 @@ class Driver(ABC, metaclass=_Sealed):
         Verbs of the commands that it can do; others never reach it.
     tunings
         What it can ``tune``; None for all that its technique has.
+    unheeded
+        By verb, fields that it has no use for: a command that sets one of them is refused.
 
     Subclasses implement :meth:`state` and :meth:`_do`. They cannot override :meth:`execute`, and
     ``_do`` runs under a permit only, whoever calls it.
@@ -82,6 +84,7 @@ class Driver(ABC, metaclass=_Sealed):
     twin: ClassVar[bool]
     verbs: ClassVar[frozenset[str]]
     tunings: ClassVar[frozenset[str] | None] = None
+    unheeded: ClassVar[Mapping[str, frozenset[str]]] = {}
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..workflow import ProbewiseError, parse_unit
+from ..workflow import ProbewiseError, SpecError, parse_unit
 from ._driver import DriverFault
 
 MAX_VALUES = 1 << 26
@@ -76,6 +76,22 @@ def expect_shape(who: str, data: NDArray[np.float64], shape: tuple[int | None, .
             f"{who}: shape {data.shape}; allowed: {shape}",
             "check the settings of the detector, then repeat the command",
         )
+
+
+def checked_patience(who: str, patience_s: float) -> float:
+    """The patience, if it is one.
+
+    Raises
+    ------
+    SpecError
+        If it is no positive number of seconds.
+    """
+    number = isinstance(patience_s, int | float) and not isinstance(patience_s, bool)
+    if not (number and 0.0 < patience_s < math.inf):
+        raise SpecError(
+            who, f"patience_s={patience_s!r}", "a finite number of seconds above 0", "correct it"
+        )
+    return float(patience_s)
 
 
 def known_unit(unit: str) -> str:

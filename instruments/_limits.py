@@ -14,6 +14,8 @@ from pydantic import Field, ValidationError
 from ..workflow import Record, Rectangle, SpecError, Technique
 from ..workflow._model import NonNegative
 
+_MOST_BYTES = 100_000
+
 
 class Forbidden(Record):
     """A rectangle of the specimen, in nanometres of the stage, that nothing may be sent into.
@@ -171,23 +173,57 @@ def limits_from(
     Raises
     ------
     SpecError
-        If the file cannot be read, or a limit is unknown or impossible.
+        If the file is no file of limits, or a limit is unknown or impossible.
     """
-    from_file: Any = {}
-    if file:
-        try:
-            from_file = yaml.safe_load(Path(file).read_text(encoding="utf-8")) or {}
-        except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-            raise SpecError(
-                who, f"file {str(file)!r} ({error})", "a YAML file of limits", "correct the path"
-            ) from error
-    if not isinstance(from_file, dict):
-        raise SpecError(who, f"{str(from_file)[:80]!r}", "a mapping of limits", "mend the file")
+    from_file = _from_file(file, who) if file else {}
     base = default_limits(technique, twin).model_dump()
     try:
         return Limits.model_validate(base | from_file | given)
     except ValidationError as error:
         raise unfit_key(who, error, Limits, keys) from error
+
+
+def _from_file(file: str | Path, who: str) -> dict[str, Any]:
+    """What a file of limits holds. Of a file that is none, nothing is told but that it is none: it
+    may be anything that this process can read.
+
+    Raises
+    ------
+    SpecError
+        If it is no such file.
+    """
+    path = Path(file)
+
+    def no_limits(which: str) -> SpecError:
+        return SpecError(
+            who,
+            f"limits_file {str(file)!r}, {which}",
+            "a YAML file that maps limits to values, such as 'max_dwell_s: 1.0e-3'",
+            "give the path of a file of limits; docs/instruments.md names them",
+        )
+
+    if not path.is_file():
+        raise no_limits("which is no file")
+    if path.stat().st_size > _MOST_BYTES:
+        raise no_limits(f"of more than {_MOST_BYTES} bytes")
+    try:
+        raw = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise no_limits(f"which cannot be read ({error.strerror})") from error
+    except (UnicodeDecodeError, yaml.YAMLError, RecursionError):
+        raise no_limits("which is not YAML") from None  # the reason would quote it
+    raw = {} if raw is None else raw
+    if not isinstance(raw, dict):
+        raise no_limits("which holds no mapping")
+    known = sorted(Limits.model_fields)
+    stray = [key for key in raw if key not in known]
+    near = {key: get_close_matches(str(key), known, n=1, cutoff=0.6) for key in stray}
+    meant = ", ".join(f"{key!r} (did you mean {m[0]!r}?)" for key, m in near.items() if m)
+    if meant:
+        raise no_limits(f"with {meant}")
+    if stray:
+        raise no_limits(f"of whose {len(raw)} keys {len(stray)} are no limits")
+    return raw
 
 
 def unfit_key(
@@ -207,6 +243,8 @@ def unfit_key(
     first = error.errors()[0]
     where = ".".join(map(str, first["loc"]))
     known = sorted({*keys, *kind.model_fields})
+    if first["type"] == "missing":
+        return SpecError(who, f"no {where!r}", f"keys {known}", f"say which {where!r}")
     given = f"{where}={first.get('input')!r:.60} ({first['msg']})"
     if first["type"] != "extra_forbidden":
         return SpecError(who, given, f"for {where!r}: {first['msg']}", "correct its value")

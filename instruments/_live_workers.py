@@ -88,9 +88,10 @@ class ArrayServerScope(_Remote):
         **more: Any,
     ) -> None:  # fmt: skip
         settings, rest = self._parted(ArrayServerSettings, more)
+        geometry = Geometry(pixels, settings.field_of_view_nm)
         server = ArrayServer(uri, serializer, patience_s)
         driver = _claimed(uri, server.who, lambda c: ArrayServerDriver(server, c, settings))
-        super().__init__(driver, Geometry(pixels, settings.field_of_view_nm), **rest)
+        super().__init__(driver, geometry, **rest)
 
 
 @final
@@ -126,9 +127,10 @@ class TangoScope(_Remote):
         pixels: int = 128, field_of_view_nm: float = 200.0, patience_s: float = 25.0, **more: Any,
     ) -> None:  # fmt: skip
         settings, rest = self._parted(TangoSettings, more)
+        geometry = Geometry(pixels, field_of_view_nm)
         scope = TangoMicroscope(device, scan_device, spectrum_device, data_folder, patience_s)
         driver = _claimed(device, scope.who, lambda claim: TangoDriver(scope, claim, settings))
-        super().__init__(driver, Geometry(pixels, field_of_view_nm), **rest)
+        super().__init__(driver, geometry, **rest)
 
 
 @final
@@ -164,6 +166,7 @@ class OphydInstrument(_Remote):
         shutter: str = "", pixels: int = 32, patience_s: float = 20.0, **more: Any,
     ) -> None:  # fmt: skip
         settings, rest = self._parted(OphydSettings, more)
+        geometry = Geometry(pixels, settings.field_of_view_nm)
         given = {"y": y, "x": x, "detector": detector, "exposure": exposure, "shutter": shutter}
         parts, needs = parts_of(given)
 
@@ -176,7 +179,7 @@ class OphydInstrument(_Remote):
                 raise
 
         driver = _claimed(f"ophyd:{device}", f"ophyd device {device!r}", make)
-        super().__init__(driver, Geometry(pixels, settings.field_of_view_nm), **rest)
+        super().__init__(driver, geometry, **rest)
 
 
 def _claimed(what: str, who: str, make: Callable[[Claim], Driver]) -> Driver:

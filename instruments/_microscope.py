@@ -88,6 +88,22 @@ class Microscope(Worker, ABC):
         limits_file: str | Path = "",
         **limits: Any,
     ) -> None:
+        try:
+            self._set_up(driver, judge, limits_file, limits)
+        except BaseException:
+            driver.close()  # nobody else will: what it holds is free for the next
+            raise
+        self._vouched_by = vouched_by
+        self.geometry = geometry
+        self._results: OrderedDict[str, Outcome] = OrderedDict()
+
+    def _set_up(
+        self,
+        driver: Driver,
+        judge: str,
+        limits_file: str | Path,
+        limits: dict[str, Any],
+    ) -> None:
         who = f"worker {type(self).__name__}"
         if driver.twin is not type(self).twin:
             raise SpecError(
@@ -99,9 +115,6 @@ class Microscope(Worker, ABC):
         )
         self._console = Console(driver, Angel(driver.technique, driver.twin, known))
         self._judge = judge_named(judge, who)
-        self._vouched_by = vouched_by
-        self.geometry = geometry
-        self._results: OrderedDict[str, Outcome] = OrderedDict()
 
     @abstractmethod
     def procedures(self) -> Mapping[str, Procedure]:

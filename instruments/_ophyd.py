@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any, ClassVar, final
 
 import numpy as np
@@ -68,7 +69,8 @@ class OphydDriver(Driver):
 
     Images are rasters of a detector that gives a number; spectra are what a detector gives, number
     or array, at places. With a shutter, ``blank`` closes it and what takes data opens it meanwhile;
-    without one, ``blank`` only notes that nothing is measured.
+    without one, ``blank`` only notes that nothing is measured. Without an exposure to set, commands
+    that name a dwell or an exposure are refused.
 
     Parameters
     ----------
@@ -92,6 +94,8 @@ class OphydDriver(Driver):
         {"load", "blank", "overview", "scan", "place_beam", "spectrum"}
     )
 
+    unheeded: ClassVar[Mapping[str, frozenset[str]]] = {"spectrum": frozenset({"frames"})}
+
     def __init__(self, rig: OphydRig, claim: Claim, settings: OphydSettings) -> None:
         self._rig, self._claim, self._settings = rig, claim, settings
         self._told = InstrumentState(
@@ -108,6 +112,12 @@ class OphydDriver(Driver):
         self._unit = known_unit(str(described[settings.key].get("units") or "1"))
         if described[settings.key].get("shape"):  # no image can be made of arrays
             self.verbs = self.verbs - {"overview", "scan"}  # type: ignore[misc]
+        if "exposure" not in rig.parts:  # the detector has a time of its own
+            self.unheeded = {  # type: ignore[misc]
+                "overview": frozenset({"dwell_s"}),
+                "scan": frozenset({"dwell_s"}),
+                "spectrum": frozenset({"exposure_s", "frames"}),
+            }
 
     def state(self) -> InstrumentState:
         return self._told
@@ -140,6 +150,7 @@ class OphydDriver(Driver):
         frame = image_frame(
             rows, columns, area, self._unit, self._settings.key, None, self._told, dwell_s, "image"
         )
+        frame = self._timed(frame)
         y, x = (axis.values for axis in frame.axes)
         with self._measuring(dwell_s):
             for row in range(rows):
@@ -166,7 +177,14 @@ class OphydDriver(Driver):
         )
         metadata: dict[str, float | str] = {"exposure_s": command.exposure_s}
         key = self._settings.key
-        return Frame("readings", self._unit, axes, key, "POINT_CLOUD", metadata)
+        return self._timed(Frame("readings", self._unit, axes, key, "POINT_CLOUD", metadata))
+
+    def _timed(self, frame: Frame) -> Frame:
+        """The frame, without times where the detector has its own."""
+        if "exposure" in self._rig.parts:
+            return frame
+        told = {k: v for k, v in frame.metadata.items() if k not in {"dwell_s", "exposure_s"}}
+        return replace(frame, metadata=told)
 
     def _number(self, data: Floats) -> float:
         if data.size != 1:

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from ..workflow import SpecError, WorkerError
 from ._driver import DriverFault
 from ._extras import extra
+from ._incoming import checked_patience
 from ._loop_thread import LoopThread, Start, awaited
 
 DEVICES = "probewise.ophyd_devices"
@@ -62,8 +63,8 @@ class OphydRig:
         self.who = f"ophyd device {device!r}"
         self._protocols = extra("bluesky.protocols", "bluesky", self.who)
         extra("ophyd_async.core", "bluesky", self.who)
-        self._patience_s = patience_s
-        self._loop = LoopThread(self.who, patience_s)
+        self._patience_s = checked_patience(self.who, patience_s)
+        self._loop = LoopThread(self.who, self._patience_s)
         try:
             self._device = self._made(device)
             self.parts = {role: self._part(role, path) for role, path in parts.items()}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any, ClassVar, final
 
 import numpy as np
@@ -24,11 +24,7 @@ from ._recording import Recording
 
 @final
 class Playback:
-    """The data of a recording as chunks.
-
-    An overview gives the recorded grid, whatever number of pixels was asked for: nothing is
-    resampled. Exposures, biases and dwells are those of the recording.
-    """
+    """The data of a recording as chunks: nothing is resampled."""
 
     def __init__(self, recording: Recording) -> None:
         self.recording = recording
@@ -123,19 +119,31 @@ class _Player(Driver):
 
 @final
 class StemPlayback(_Player):
-    """A recording of an electron microscope: overview and spectra."""
+    """A recording of an electron microscope: overview and spectra. Pixels, dwells and exposures are
+    those of the recording."""
 
     technique: ClassVar[Technique] = "stem"
     verbs: ClassVar[frozenset[str]] = frozenset(
         {"load", "blank", "overview", "place_beam", "spectrum"}
     )
     takes: ClassVar[tuple[str, str]] = ("spectrum", "spectra")
+    unheeded: ClassVar[Mapping[str, frozenset[str]]] = {
+        "overview": frozenset({"pixels", "dwell_s"}),
+        "spectrum": frozenset({"exposure_s", "frames"}),
+    }
 
 
 @final
 class SpmPlayback(_Player):
-    """A recording of a scanning probe: overview and loops."""
+    """A recording of a scanning probe: overview and loops. Pixels, dwells and biases are those of
+    the recording."""
 
     technique: ClassVar[Technique] = "spm"
     verbs: ClassVar[frozenset[str]] = frozenset({"load", "approach", "retract", "overview", "loop"})
     takes: ClassVar[tuple[str, str]] = ("loop", "loops")
+    unheeded: ClassVar[Mapping[str, frozenset[str]]] = {
+        "approach": frozenset({"setpoint_nN"}),
+        "retract": frozenset({"height_nm"}),
+        "overview": frozenset({"pixels", "dwell_s"}),
+        "loop": frozenset({"bias_V", "points", "pulse_s"}),
+    }

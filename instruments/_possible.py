@@ -1,13 +1,15 @@
-"""Whether a step could ever be done: asked when a campaign starts, with the instrument untouched.
+"""Whether a step could ever be done: asked when a campaign starts; nothing on the instrument moves.
 
-Everything that may yet change is taken to be favourable: nothing was exposed before, the beam is
-off, the stage stands where nothing is forbidden, the instrument is as each command wants it. What
-is refused even so is refused whenever it comes.
+Everything that may yet change is taken to be favourable: nothing was exposed before, the stage
+stands where nothing is forbidden, the instrument is as each command wants it. Only the beam is the
+one that the instrument has, unless the step's own program sets another. What is refused even so is
+refused whenever it comes.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Any
 
 from ..workflow import (
@@ -22,17 +24,16 @@ from ..workflow import (
     Point,
     ProbewiseError,
     Program,
-    SetFieldOfView,
     SetFocus,
     SpecError,
     Step,
     Target,
+    exposures,
     program_from,
 )
 from ._angel import Angel
-from ._detect import DETECTORS
 from ._dose import DoseBook
-from ._driver import Driver
+from ._driver import Driver, expected_state
 from ._procedures import Geometry, Procedure
 from ._resolve import resolved, spread
 
@@ -75,7 +76,7 @@ def _check_job(
             f"step {step.name!r}, command {sentence!r}",
             reason,
             "what the driver can do within its limits",
-            "correct the step's parameters, or the limits in the worker's config",
+            "correct the step's parameters, or the limits or the beam in the worker's config",
         )
     if step.records and not any(c.verb in _GIVES_DATA for c in program.commands):
         raise SpecError(
@@ -129,12 +130,21 @@ def _trial_state(job: Job, geometry: Geometry, driver: Driver, angel: Angel) -> 
     if "set_field_of_view" in driver.verbs:
         size_nm = max(size_nm, angel.limits.max_field_of_view_nm)
     target = job.action.target
-    return InstrumentState(
+    state = InstrumentState(
         technique=driver.technique,
         sample=None if "load" in driver.verbs else target.sample,
         site=0 if "load" in driver.verbs else target.site or 0,
         field_of_view_nm=size_nm,
     )
+    return state.model_copy(update=_beam_of(driver, angel))
+
+
+def _beam_of(driver: Driver, angel: Angel) -> dict[str, float]:
+    """Voltage, current and probe as the instrument says; nothing of one that does not say."""
+    with suppress(Exception):  # what it cannot say now is judged when the command comes
+        state = angel.state(driver)
+        return {name: getattr(state, name) for name in ("voltage_kV", "current_pA", "probe_nm")}
+    return {}
 
 
 def _objections(
@@ -142,18 +152,18 @@ def _objections(
 ) -> Iterator[tuple[str, str]]:
     """Sentence and reason of each command that is refused however things stand."""
     found: dict[str, tuple[Point, ...]] = {}
+    book = DoseBook()
     for command in program.commands:
         if isinstance(command, Detect):
             found[command.name] = spread(command.count, state.field_of_view_nm)
-            if command.find not in DETECTORS:
-                reason = f"find={command.find!r}; detectors are {sorted(DETECTORS)}"
-                yield command.sentence(), reason
         there: AnyCommand = resolved(command, found)
-        said = angel.judge(there, _favourable(there, state), driver, DoseBook())
+        at_best = _favourable(there, state)
+        said = angel.judge(there, at_best, driver, book)
         if said.verdict == "refused":
             yield command.sentence(), said.reason
-        if isinstance(command, SetFieldOfView):
-            state = state.model_copy(update={"field_of_view_nm": command.field_of_view_nm})
+        book.charge(at_best, exposures(there, at_best))
+        if command.verb in {"load", "set_beam", "set_field_of_view", "move_stage"}:
+            state = expected_state(there, state)
 
 
 def _favourable(command: Command, state: InstrumentState) -> InstrumentState:
@@ -161,8 +171,8 @@ def _favourable(command: Command, state: InstrumentState) -> InstrumentState:
     change: dict[str, Any] = {
         "sample": state.sample or "?",
         "engaged": command.verb not in {"load", "move_stage"},
-        "stage_y_nm": _FAR_nm,
-        "stage_x_nm": _FAR_nm,
+        "stage_y_nm": _FAR_nm + state.stage_y_nm,
+        "stage_x_nm": _FAR_nm + state.stage_x_nm,
     }
     if isinstance(command, MoveStage):
         axes = {"y": command.y_nm, "x": command.x_nm, "z": command.z_nm}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -28,6 +29,7 @@ from ..workflow import (
     program_from,
 )
 
+_MOST_PIXELS = 16_384
 _TUNED = 0.6
 """Share of the side of the field of view that is tuned on: a smaller part may hold no particle."""
 
@@ -47,11 +49,28 @@ class Geometry:
     """How the pixels of an overview lie in its field of view.
 
     ``corner`` says that a pixel stands for its top-left corner and not for its centre.
+
+    Raises
+    ------
+    SpecError
+        If the pixels are no whole number from 1 on, or the size is no positive number.
     """
 
     pixels: int = 128
     field_of_view_nm: float = 200.0
     corner: bool = False
+
+    def __post_init__(self) -> None:
+        pixels, size = self.pixels, self.field_of_view_nm
+        whole = isinstance(pixels, int) and not isinstance(pixels, bool)
+        number = isinstance(size, int | float) and not isinstance(size, bool)
+        if not (whole and number and 0 < pixels <= _MOST_PIXELS and 0.0 < size < math.inf):
+            raise SpecError(
+                "overview",
+                f"pixels={pixels!r}, field_of_view_nm={size!r}",
+                f"1 to {_MOST_PIXELS} pixels a side, and a finite size above 0 nm",
+                "correct the worker's config",
+            )
 
     def points(self, positions: tuple[tuple[int, int], ...]) -> tuple[Point, ...]:
         """Pixels (row, column) in nanometres.

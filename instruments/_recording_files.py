@@ -68,7 +68,7 @@ def load_recording(
     except Exception as error:  # what a reader of a foreign format may come upon has no limits
         raise StoreError(
             "recording",
-            f"{path.name!r} cannot be read ({type(error).__name__}: {str(error)[:200]})",
+            f"{path.name!r} cannot be read ({type(error).__name__})",  # more may quote the file
             f"a whole file of the format {path.suffix}",
             "copy it again from where it was recorded",
         ) from error

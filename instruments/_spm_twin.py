@@ -60,9 +60,10 @@ _RESONANCE_NOISE_kHz = 0.1
 class SpmTwinDriver(Driver):
     """A piezoresponse force microscope in the hidden world of a seed.
 
-    A load names the design that the sample was made for; the field of view is one pad. Images are
-    signed responses at a drive of 1 V; with the resonance tracked (``tune: dart``) they come with
-    its map, and their noise does not grow with the time since tuning.
+    A load names the design that the sample was made for; the field of view is one pad, which goes
+    on periodically where the stage moves. Forces are not simulated, so that none can be set. Images
+    are signed responses at a drive of 1 V; with the resonance tracked (``tune: dart``) they come
+    with its map, and their noise does not grow with the time since tuning.
 
     Parameters
     ----------
@@ -78,6 +79,11 @@ class SpmTwinDriver(Driver):
     technique: ClassVar[Technique] = "spm"
     twin: ClassVar[bool] = True
     verbs: ClassVar[frozenset[str]] = frozenset(_OVERHEAD_s)
+    unheeded: ClassVar[Mapping[str, frozenset[str]]] = {
+        "approach": frozenset({"setpoint_nN"}),
+        "retract": frozenset({"height_nm"}),
+        "move_stage": frozenset({"z_nm", "tilt_deg"}),
+    }
 
     def __init__(self, world_seed: int = 0) -> None:
         self._world = make_world(world_seed)
@@ -156,7 +162,8 @@ class SpmTwinDriver(Driver):
         y = area.y_nm + np.arange(rows) * area.height_nm / rows
         x = area.x_nm + np.arange(columns) * area.width_nm / columns
         scan_h = dwell_s * rows * columns / 3600.0
-        grid = ScanGrid(y / PIXEL_nm, x / PIXEL_nm, scan_h)
+        stage = self._stage_px()
+        grid = ScanGrid(y / PIXEL_nm + stage[0], x / PIXEL_nm + stage[1], scan_h)
         axes = (Axis("row", "nm", y, "spatial"), Axis("column", "nm", x, "spatial"))
         metadata = self._metadata(tuning)
         found = {"piezoresponse": image_of(pad.pattern, tuning, grid, self._rng)}
@@ -229,7 +236,7 @@ class SpmTwinDriver(Driver):
     def _loops(self, command: Loop) -> Iterator[Chunk]:
         pad, tuning = self._there(), self._tuning()
         bias_V = triangle(command.points, command.bias_V)
-        local = pad.local_loops(positions_seen(_pixels(command.at.points), tuning), bias_V)
+        local = pad.local_loops(positions_seen(self._pixels(command.at.points), tuning), bias_V)
         data = spectra_of(tuning.sensitivity * local, tuning, self._rng)
         frame = Frame(
             "loops", "pm",
@@ -243,7 +250,7 @@ class SpmTwinDriver(Driver):
         """Response against the drive: A V + B V^2 + C V^3, calibrated as badly as all the rest."""
         pad, tuning = self._there(), self._tuning()
         drive_V = np.linspace(0.0, command.max_V, command.points + 1)[1:]
-        there = positions_seen(_pixels(command.at.points), tuning)
+        there = positions_seen(self._pixels(command.at.points), tuning)
         coefficients = response_of(pad).at(there[:, 0], there[:, 1])
         powers = drive_V[None, :] ** np.array([[1.0], [2.0], [3.0]])
         gain = tuning.sensitivity / self._world.sensitivity_pm_cm2_per_uC
@@ -267,7 +274,8 @@ class SpmTwinDriver(Driver):
         way = np.linspace(0.0, length, count)
         corners = np.array([(p.y_nm, p.x_nm) for p in command.through])
         marks = np.concatenate([[0.0], np.cumsum(np.hypot(*np.diff(corners, axis=0).T))])
-        y, x = (np.interp(way, marks, corners[:, k]) / PIXEL_nm for k in (0, 1))
+        stage = self._stage_px()
+        y, x = (np.interp(way, marks, corners[:, k]) / PIXEL_nm + stage[k] for k in (0, 1))
         line = line_of(pad.pattern, tuning, y, x, self._rng)
         frame = Frame(
             "path", "pm", (Axis("distance", "nm", way, "spatial"),), "vertical piezoresponse",
@@ -275,13 +283,16 @@ class SpmTwinDriver(Driver):
         )  # fmt: skip
         yield Chunk(frame, 0, line, self._pass(length / command.speed_nm_per_s))
 
+    def _stage_px(self) -> Floats:
+        """Where the field of view begins on the pad, in its pixels; beyond its rim it repeats."""
+        return np.array([self._state.stage_y_nm, self._state.stage_x_nm]) / PIXEL_nm
 
-def _pixels(points: tuple[Point, ...]) -> NDArray[np.intp]:
-    """Pixels of the pad (n, 2) under points."""
-    places = np.array([(p.y_nm, p.x_nm) for p in points], dtype=np.float64).reshape(-1, 2)
-    if not len(places):
-        raise DriverFault("refused", "no place was given", "name places")
-    return np.rint(places / PIXEL_nm).astype(np.intp)
+    def _pixels(self, points: tuple[Point, ...]) -> NDArray[np.intp]:
+        """Pixels of the pad (n, 2) under points."""
+        places = np.array([(p.y_nm, p.x_nm) for p in points], dtype=np.float64).reshape(-1, 2)
+        if not len(places):
+            raise DriverFault("refused", "no place was given", "name places")
+        return np.rint(places / PIXEL_nm + self._stage_px()).astype(np.intp)
 
 
 def _positions(count: int) -> Axis:

@@ -57,7 +57,8 @@ class StemTwinDriver(Driver):
     """A STEM whose specimen is a hidden scene of plasmonic particles.
 
     Images come from a high-angle annular detector, spectra from the low-loss range. It has a clock
-    of its own, which runs by what commands last.
+    of its own, which runs by what commands last. The specimen is flat: its height and tilt cannot
+    be set.
 
     Parameters
     ----------
@@ -75,6 +76,9 @@ class StemTwinDriver(Driver):
     technique: ClassVar[Technique] = "stem"
     twin: ClassVar[bool] = True
     verbs: ClassVar[frozenset[str]] = frozenset(_OVERHEAD_s)
+    unheeded: ClassVar[Mapping[str, frozenset[str]]] = {
+        "move_stage": frozenset({"z_nm", "tilt_deg"})
+    }
 
     def __init__(
         self, world_seed: int = 0, current_pA: float = 40.0, voltage_kV: float = 100.0

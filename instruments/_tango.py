@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any, ClassVar, final
 
 import numpy as np
@@ -81,6 +81,11 @@ class TangoDriver(Driver):
         {"load", "tune", "set_focus", "set_field_of_view", "blank", "move_stage", "overview",
          "place_beam", "spectrum"}
     )  # fmt: skip
+    unheeded: ClassVar[Mapping[str, frozenset[str]]] = {
+        "tune": frozenset({"steps", "span_nm", "side_nm", "pixels", "dwell_s"}),
+        "move_stage": frozenset({"speed_nm_per_s"}),
+        "spectrum": frozenset({"frames"}),
+    }
 
     def __init__(self, scope: TangoMicroscope, claim: Claim, settings: TangoSettings) -> None:
         self._scope, self._claim, self._settings = scope, claim, settings

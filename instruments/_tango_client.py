@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from ..workflow import SpecError
 from ._driver import DriverFault
 from ._extras import extra
-from ._incoming import MAX_VALUES, expect_shape
+from ._incoming import MAX_VALUES, checked_patience, expect_shape
 
 Floats = NDArray[np.float64]
 
@@ -68,7 +68,7 @@ class TangoMicroscope:
                 "mount it here, and name it",
             )
         self._addresses = {"scope": device, "scan": scan_device, "spectrum": spectrum_device}
-        self._patience_s = patience_s
+        self._patience_s = checked_patience(self.who, patience_s)
         self._proxies: dict[str, Any] = {}
 
     def image(self, detector: str, pixels: int, dwell_s: float, region: Sequence[float]) -> Floats:

@@ -27,6 +27,7 @@ from ..workflow import (
     SetBeam,
     SetFieldOfView,
     SetFocus,
+    SpecError,
     Spectrum,
     Technique,
     geometric_forecast,
@@ -71,6 +72,8 @@ class UsimDriver(Driver):
 
     Raises
     ------
+    SpecError
+        If the seed or the steps are no such number.
     WorkerError
         If the extra ``usim`` is not installed.
     """
@@ -79,11 +82,27 @@ class UsimDriver(Driver):
     twin: ClassVar[bool] = True
     tunings: ClassVar[frozenset[str] | None] = frozenset({"focus"})
     verbs: ClassVar[frozenset[str]] = frozenset(_OVERHEAD_s)
+    unheeded: ClassVar[Mapping[str, frozenset[str]]] = {
+        "tune": frozenset({"side_nm", "pixels", "dwell_s"}),
+        "move_stage": frozenset({"z_nm", "tilt_deg"}),
+        "spectrum": frozenset({"frames"}),
+    }
 
     def __init__(
         self, composition: Composition, energy_offset_eV: float = 400.0,
         dispersion_eV: float = 0.5, world_seed: int = 0, composition_steps: int = 100,
     ) -> None:  # fmt: skip
+        for name, value, least in (
+            ("world_seed", world_seed, 0),
+            ("composition_steps", composition_steps, 1),
+        ):
+            if not isinstance(value, int) or isinstance(value, bool) or value < least:
+                raise SpecError(
+                    "Nion uSim",
+                    f"{name}={value!r}",
+                    f"a whole number from {least} on",
+                    "correct it",
+                )
         self._scope = UsimScope(composition_steps)
         self._composition, self._world_seed = composition, world_seed
         self._energies = self._scope.spectrometer(energy_offset_eV, dispersion_eV)

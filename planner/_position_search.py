@@ -25,6 +25,7 @@ from ..workflow import (
 )
 from ._build import build_action
 from ._follow_up import close, follow_up, unreduced
+from ._nowhere import why_nowhere
 from ._options import MAX_FAILURES
 from ._prices import Prices
 from ._retakes import bearable, dwell_parameters, retake_due, to_avoid
@@ -164,7 +165,9 @@ class PositionSearch:
             if state.affordable(state.commitment(action), name):
                 return self._act(state, name, action, f"{_where(action)} again: {again.reason}")
         if len(session.open_places(avoid)) < step.batch:
-            return close(state, name, "every position that may be measured is measured")
+            gone = session.told().keys() | avoid
+            places = [(int(r), int(c)) for r, c in session.positions]
+            return close(state, name, why_nowhere(state, places, gone, step.batch))
         if self._use == "random":
             return self._anywhere(state, name, step, target, session, avoid)
         visits = session.propose(step.batch, avoid)

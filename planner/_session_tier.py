@@ -14,6 +14,7 @@ from typing import final
 from ..workflow import Action, Decision, Goal, State, Step, Target
 from ._build import build_action
 from ._follow_up import close, follow_up, unreduced
+from ._nowhere import why_unplaced
 from ._options import Option, option_cost, session_quantities
 from ._positions import positions_for
 from ._sample_options import site_options
@@ -129,7 +130,8 @@ class SessionTier:
 
     def _why(self, state: State, session_id: str, options: list[Option], rate: float) -> str:
         if not options:
-            return "every site is measured as far as it bears"
+            sample = state.sessions[session_id].grant.sample
+            return why_unplaced(state, sample) or "every site is measured as far as it bears"
         best = options[0]
         if best.index < rate or best.value <= 0.0:
             return (

@@ -55,6 +55,16 @@ def test_tables_hold_every_position() -> None:
     assert sorted(found.positions) == [(25, 25), (50, 55)]
 
 
+@pytest.mark.parametrize("asked", [*SPECTRA, *IMAGES], ids=lambda j: j.step.name)
+def test_offers_tell_the_columns_of_tables(asked: Job) -> None:
+    worker = spectrum_analysis() if asked in SPECTRA else ImageAnalysis()
+    (offer,) = [o for o in worker.offers() if o.capability == asked.step.needs]
+    tables = worker.perform(asked).tables.values()
+    given = {c for t in tables for c in t.columns if c not in {"good", "std"}}
+    plain = {c for c in given if not c.endswith("_std")}
+    assert offer.columns is None or plain == set(offer.columns)
+
+
 def test_every_pixel_is_described_by_its_surroundings_and_its_way_to_a_particle() -> None:
     image = IMAGES[0].arrays["given"][0]
     (described,) = [j for j in IMAGES if j.step.name == "describe_patches"]

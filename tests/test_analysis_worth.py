@@ -53,11 +53,15 @@ def stake(**changes: Any) -> Stake:
     return Stake.model_validate(usual | changes)
 
 
-def counts(share: float, exposure_s: float, seed: int = 0) -> np.ndarray:
-    """A spectrum in which so large a share of the electrons lost between 0.8 and 3.6 eV."""
+def counts(
+    share: float, exposure_s: float, seed: int = 0, background: np.ndarray | float = 0.0
+) -> np.ndarray:
+    """A spectrum in which so large a share of the electrons lost between 0.8 and 3.6 eV, over a
+    background of so many counts in a second."""
     zero = np.exp(-0.5 * (ENERGY / 0.04) ** 2)
     lost = 1.0 / (1.0 + ((ENERGY - 2.2) / 0.1) ** 2) * ((ENERGY > 0.8) & (ENERGY < 3.6))
     mean = RATE * exposure_s * ((1 - share) * zero / zero.sum() + share * lost / lost.sum())
+    mean = mean + background * exposure_s
     return np.random.default_rng(seed).poisson(mean).astype(np.float64)
 
 
@@ -96,6 +100,18 @@ def test_the_share_that_lost_energy_is_right_within_its_error() -> None:
     for bad in (np.zeros(1024), counts(3e-3, 1.0)[:200]):
         with pytest.raises(ValueError, match="channels"):
             loss_share(ENERGY[: len(bad)], bad)
+
+
+def test_the_tail_of_the_zero_loss_and_the_support_are_taken_off() -> None:
+    loss = np.clip(ENERGY, 0.0, None)
+    support = 0.005 * RATE * (4e-4 / (loss**2 + 0.01) * (loss > 0.0) + 4e-5 * loss)
+    z = []
+    for seed in range(60):
+        found = loss_share(ENERGY, counts(3e-3, 0.05, seed, support))
+        z.append((found.value - 3e-3) / found.std)
+    assert abs(np.mean(z)) < 0.5 and 0.7 < np.std(z) < 1.3
+    nothing = loss_share(ENERGY, counts(0.0, 10.0, 1, support))
+    assert abs(nothing.value) < 4 * nothing.std < 1e-4
 
 
 def test_a_reading_is_of_what_is_sought_or_none() -> None:

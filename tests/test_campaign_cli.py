@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -133,6 +134,7 @@ def test_an_interrupted_run_is_taken_up_again(
     assert "it was interrupted" in shown
     assert json.loads((folder / "summary.json").read_text())["stop_reason"] is None
     code, shown, _ = run("run", "--resume", folder, "--runtime", "inline")
+    assert re.search(r"resumed: \d+ observations? read again from the journal", shown)
     assert code == 0
     ours, theirs = (json.loads((f / "summary.json").read_text()) for f in (folder, done[0]))
     for key in ("recommendation", "cost_credits", "decisions", "stop_reason", "actions_by_step"):

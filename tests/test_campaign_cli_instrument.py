@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 from probewise.campaign._cli import app
 from probewise.campaign._nsid import dataset_name
 from probewise.campaign._store import Hdf5Store
-from probewise.instruments import Watchdogs
+from probewise.instruments import DriverFault, StemTwinDriver, Watchdogs
 from probewise.workflow import ArrayRef, StoreError, load_program
 
 PROGRAM = """\
@@ -158,3 +158,14 @@ def test_nothing_is_overwritten(program: Path, tmp_path: Path) -> None:
     (tmp_path / "mine").write_text("x")
     code, _, wrong = run("run", str(program), "--driver", "stem-twin", "--out", str(tmp_path))
     assert code == 2 and "new folder" in wrong
+
+
+def test_an_instrument_that_does_not_tell_its_state_is_a_complaint(
+    program: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def mute(driver: object) -> None:
+        raise DriverFault("instrument", "the server is gone", "start it again")
+
+    monkeypatch.setattr(StemTwinDriver, "state", mute)
+    code, _, said = run("dry-run", str(program), "--driver", "stem-twin")
+    assert code == 2 and "the server is gone" in said and "start it again" in said

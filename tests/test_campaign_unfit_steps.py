@@ -119,14 +119,14 @@ def test_what_records_needs_a_command_that_takes_data() -> None:
 
 
 def test_what_only_a_later_state_forbids_is_not_refused_beforehand() -> None:
-    """A field of view, a beam current, a stage and doses may change until the step comes."""
+    """A field of view and a stage may change until the step comes."""
     far = {"spectrum": {"at": [[900.0, 900.0]], "exposure_s": 5.0}}
     for commands in (
         [far],
         [{"set_focus": {"defocus_nm": 1900.0}}],
         [{"move_stage": {"y_nm": 4e5}}],
     ):
-        StemTwin(max_electrons=1.0).check(step("run_program", parameters=program(*commands)))
+        StemTwin().check(step("run_program", parameters=program(*commands)))
 
 
 def test_asking_touches_nothing() -> None:

@@ -15,8 +15,10 @@ from support_films import quicken
 from probewise.campaign import Campaign, load_spec
 from probewise.campaign import _campaign as module
 from probewise.campaign._change import resolve_change
+from probewise.campaign._check_spec import check_aims
 from probewise.campaign._replay import redecide
 from probewise.campaign._tracking import MlflowSink
+from probewise.campaign._wording import resumed_text
 from probewise.workflow import Commanded, Decided, Decision, Region, Set, SpecError, Wishes
 
 SIDE = 16
@@ -145,3 +147,39 @@ def test_an_interrupted_campaign_goes_on_with_the_same_decisions(tmp_path: Path)
     found = [e.decision for e in resumed.seen if isinstance(e, Decided)]
     assert [d.number for d in found] == [d.number for d in whole] and len(whole) > 40
     assert found == whole
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"session": {"reward": "no_such * log_current"}}, ("no_such", "log_current", "f0")),
+        ({"session": {"reward": "log_current - image_contrast"}}, ("image_contrast", "f7")),
+        ({"goal": {"kind": "maximize", "quantity": "image_contrast", "over": "positions"}},
+         ("image_contrast", "describe_patches", "f0")),
+    ],
+)  # fmt: skip
+def test_what_no_table_gives_is_refused_before_the_start(
+    tmp_path: Path, changes: dict[str, object], words: tuple[str, ...]
+) -> None:
+    spec = load_spec("bfo-replay", data=recording(tmp_path / "cube.h5"))
+    wrong = type(spec).model_validate({**spec.model_dump(), **changes})
+    out = tmp_path / "run"
+    with pytest.raises(SpecError) as caught:
+        Campaign(wrong, out=out).run()
+    assert all(word in str(caught.value) for word in words) and caught.value.remedy
+    assert not out.exists(), "nothing is begun"
+
+
+def test_a_reward_that_no_session_seeks_is_refused() -> None:
+    spec = load_spec("sm-bfo")
+    raw = {**spec.model_dump(), "session": {"reward": "coercive_bias"}}
+    with pytest.raises(SpecError, match=r"session\.reward.*goal over designs"):
+        check_aims(type(spec).model_validate(raw))
+
+
+def test_who_takes_a_session_up_again_is_told_what_is_learnt_once_more(tmp_path: Path) -> None:
+    campaign, _ = steered(tmp_path, {"session.explore": 1})
+    said = resumed_text(campaign.state)
+    count = sum(bool(o.tables) and "log_current" in o.values for o in campaign.state.observations)
+    assert f"models learn {count} tables of {count} measured positions" in said
+    assert f"{len(campaign.state.observations)} observations read again" in said

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import ast
+import importlib.util
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import pairwise
 from pathlib import Path
 from unittest.mock import create_autospec
@@ -23,10 +24,20 @@ from probewise.campaign import _campaign as module
 from probewise.campaign._channel import TOKEN
 from probewise.campaign._finish import finish
 from probewise.campaign._inbox import FolderInbox
+from probewise.campaign._load_spec import read_step_values
 from probewise.campaign._serve import server_token
 from probewise.campaign._tracking import MlflowSink
 from probewise.campaign._webhook import WEBHOOK
-from probewise.workflow import ArrayRef, ProbewiseError, SpecError, WorkerSpec, parse_unit
+from probewise.instruments import StemTwin
+from probewise.instruments._recording_files import load_recording
+from probewise.workflow import (
+    ArrayRef,
+    ProbewiseError,
+    SpecError,
+    WorkerSpec,
+    load_program,
+    parse_unit,
+)
 
 ROOT = Path(probewise.__file__).parent
 ROOMS = ("agents", "analysis", "campaign", "instruments", "matter", "planner", "synthesis",
@@ -212,3 +223,44 @@ def test_the_servers_own_token_is_private(tmp_path: Path, monkeypatch: pytest.Mo
     assert server_token(folder) == (first, path), "it stays"
     assert os.stat(folder / "control").st_mode & 0o077 == 0
     assert first not in json.dumps([str(p) for p in folder.rglob("*")])
+
+
+FOREIGN = {
+    "passwords": "HIDDEN:x:0:0:HIDDEN:/root:/bin/sh\nother HIDDEN:x:1\n",
+    "a mapping": "hidden_key: HIDDEN\nother: {key: HIDDEN}\n",
+    "a list": "[HIDDEN, HIDDEN]\n",
+    "broken": "name: [HIDDEN\n: : HIDDEN {{\n",
+    "a tag": "a: !HIDDEN b\n",
+    "an alias": "a: *HIDDEN\n",
+}
+
+
+@pytest.mark.parametrize("text", FOREIGN.values(), ids=list(FOREIGN))
+def test_of_a_file_that_is_another_nothing_is_told(tmp_path: Path, text: str) -> None:
+    for name in ("foreign", "foreign.h5", "foreign.dm4"):
+        (tmp_path / name).write_text(text)
+    path = tmp_path / "foreign"
+    readers: dict[str, Callable[[], object]] = {
+        "limits_file": lambda: StemTwin(limits_file=path),
+        "program": lambda: load_program(path),
+        "campaign": lambda: load_spec(path),
+        "step values": lambda: read_step_values(path),
+        "recording": lambda: load_recording(tmp_path / "foreign.h5"),
+    }
+    if importlib.util.find_spec("rsciio") is not None:
+        readers["vendor's"] = lambda: load_recording(tmp_path / "foreign.dm4")
+    for name, read in readers.items():
+        with pytest.raises(ProbewiseError) as caught:
+            read()
+        assert "hidden" not in str(caught.value).lower(), f"{name}: {caught.value}"
+        assert str(path) in str(caught.value) or "foreign" in str(caught.value)
+
+
+def test_a_limit_that_is_misspelt_in_its_file_is_told_without_its_value(tmp_path: Path) -> None:
+    path = tmp_path / "limits.yaml"
+    path.write_text("max_dwel_s: 12345\n")
+    with pytest.raises(SpecError, match="did you mean 'max_dwell_s'") as caught:
+        StemTwin(limits_file=path)
+    assert "12345" not in str(caught.value)
+    with pytest.raises(SpecError, match="which is no file"):
+        StemTwin(limits_file="/dev/zero")

@@ -187,6 +187,20 @@ def test_default_deny() -> None:
     assert judged(command("overview"), changed(STEM, technique="spm"))[0] == "refused"
 
 
+def test_what_a_driver_cannot_heed_is_refused_and_never_let_pass() -> None:
+    class OneFrame(SmallStem):
+        unheeded = {"spectrum": frozenset({"frames"})}
+
+    driver = OneFrame()
+    console = Console(driver)
+    at = [[100.0, 100.0]]
+    failed = console.run(program({"spectrum": {"at": at, "frames": 4}}))
+    assert failed.failure is not None and failed.failure.kind == "refused"
+    assert "cannot heed frames=4 of 'spectrum'" in failed.failure.message
+    assert "spectrum" not in driver.done, "refused before anything was done"
+    assert console.run(program({"spectrum": {"at": at, "frames": 1}})).failure is None
+
+
 def test_forbidden_regions_move_with_the_stage() -> None:
     region = Forbidden(area=Rectangle(y_nm=100, x_nm=100, height_nm=20, width_nm=20), why="mine")
     limits: dict[str, Any] = {"forbidden": [region.model_dump()]}

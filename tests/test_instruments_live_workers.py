@@ -16,7 +16,7 @@ from probewise.instruments import (
     serve_array_server,
     serve_tango,
 )
-from probewise.workflow import Job, Step, Target
+from probewise.workflow import Job, SpecError, Step, Target
 
 SITE = Target(sample="S1", site=0, design={"la": 0.2})
 PLACES = SITE.model_copy(update={"positions": ((3, 4), (10, 12))})
@@ -79,3 +79,24 @@ def test_each_is_registered_as_what_it_is(name: str, twin: bool, replayable: boo
     registered = worker_types()[name]
     assert (registered.twin, registered.replayable) == (twin, replayable)
     assert issubclass(registered.load(), Microscope)
+
+
+@pytest.mark.parametrize(
+    ("config", "word"),
+    [
+        ({"max_dwell_s": -1.0}, "max_dwell_s"),
+        ({"pixels": -3}, "pixels"),
+        ({"judge": "nobody"}, "judge"),
+        ({"patience_s": 0.0}, "patience_s"),
+        ({"patience_s": "long"}, "patience_s"),
+    ],
+)
+def test_a_worker_that_could_not_be_made_leaves_its_instrument_to_others(
+    config: dict[str, Any], word: str
+) -> None:
+    pytest.importorskip("Pyro5", reason="the extra 'dm' is not installed")
+    uri = "PYRO:array.server@127.0.0.1:9"
+    with pytest.raises(SpecError, match=word) as caught:
+        ArrayServerScope(uri, **config)
+    ArrayServerScope(uri).close()
+    assert caught.value.remedy

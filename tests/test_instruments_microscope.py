@@ -145,6 +145,41 @@ def test_parameters_that_are_none_are_refused(parameters: dict[str, Any]) -> Non
     assert outcome.cost_credits == 0.0
 
 
+@pytest.mark.parametrize(
+    "config", [{"pixels": 0}, {"pixels": "many"}, {"pixels": True}, {"field_of_view_nm": -5.0},
+               {"field_of_view_nm": "wide"}, {"field_of_view_nm": float("nan")}],
+)  # fmt: skip
+def test_an_overview_that_cannot_be_is_refused_when_the_worker_is_made(config: Any) -> None:
+    with pytest.raises(SpecError, match=next(iter(config))):
+        StemTwin(**config)
+
+
+@pytest.mark.parametrize(
+    ("limits", "said"),
+    [
+        (
+            {"max_local_dose_e_per_A2": 10.0},
+            r"a place would have got [\d.e+]+ e/A2; the limit is 10",
+        ),
+        ({"max_electrons": 1e6}, r"would have got [\d.e+]+ electrons; the limit is 1e\+06"),
+    ],
+)
+def test_a_step_whose_dose_alone_is_too_much_is_refused_before_the_start(
+    limits: dict[str, float], said: str
+) -> None:
+    StemTwin(pixels=48).check(SPECTRA)
+    tight = StemTwin(pixels=48, **limits)
+    with pytest.raises(SpecError, match=said):
+        tight.check(SPECTRA)
+    field = {"set_field_of_view": {"field_of_view_nm": 200}}
+    weak = [{"set_beam": {"current_pA": 1e-3}}, *PROGRAM[:1], field, {"overview": {"pixels": 32}}]
+    fields = {"capability": "run_program", "records": "overview [count]"}
+    tight.check(step("look", parameters={"program": weak}, **fields))
+    strong = [*weak[1:], {"move_stage": {"x_nm": 900}}, *[{"overview": {"pixels": 128}}] * 40]
+    with pytest.raises(SpecError, match="the limit is"):
+        tight.check(step("look", parameters={"program": strong}, **fields))
+
+
 def test_a_long_dwell_waits_for_who_vouches() -> None:
     long = example_job(IMAGE, FILM, parameters={"dwell_s": 40e-6})
     assert refused(small_stem().perform(long))

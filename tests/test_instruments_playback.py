@@ -105,8 +105,10 @@ def step(name: str, **more: Any) -> Step:
 
 
 @pytest.mark.parametrize("kind", [StemReplay, SpmReplay])
-def test_it_takes_the_parameters_of_the_instrument_and_no_others(cube, kind) -> None:
-    kind(cube).check(step("overview_scan", parameters={"dwell_s": 1e-5}))
+def test_what_a_recording_cannot_heed_is_refused_before_the_start(cube, kind) -> None:
+    kind(cube).check(step("overview_scan"))
+    with pytest.raises(SpecError, match="cannot heed dwell_s=1e-05 of 'overview'"):
+        kind(cube).check(step("overview_scan", parameters={"dwell_s": 1e-5}))
     with pytest.raises(SpecError, match="did you mean 'dwell_s'"):
         kind(cube).check(step("overview_scan", parameters={"dwell_us": 10}))
 

@@ -11,7 +11,7 @@ from support_twins import GOOD
 
 from probewise.instruments import Console, Run, SpmTwinDriver, check_driver
 from probewise.instruments._spm_resonance import amplitude
-from probewise.matter import contact_of, make_pad, response_of
+from probewise.matter import PIXEL_nm, contact_of, make_pad, response_of
 
 
 def test_it_keeps_the_contract_of_drivers() -> None:
@@ -94,6 +94,19 @@ def test_a_path_crosses_what_an_image_shows() -> None:
     line, image = run.arrays["path"], run.arrays["overview"]
     assert len(line.data) == 128 and line.axes[0].unit == "nm"
     assert np.corrcoef(line.data, image.data[64])[0, 1] > 0.95
+
+
+def test_the_image_moves_with_the_stage_and_forces_cannot_be_set() -> None:
+    image = {"overview": {"pixels": 128, "dwell_s": 1e-3}}
+    console = Console(SpmTwinDriver(0))
+    before = done(console, *LOADED, image, "retract").arrays["overview"].data
+    moved = {"move_stage": {"y_nm": 0.0, "x_nm": 20 * PIXEL_nm}}
+    after = done(console, moved, "approach", image).arrays["overview"].data
+    shifted = np.roll(before, -20, axis=1)
+    assert np.corrcoef(after.ravel(), shifted.ravel())[0, 1] > 0.8
+    assert np.corrcoef(after.ravel(), before.ravel())[0, 1] < 0.5
+    hard = console.run(program("retract", {"approach": {"setpoint_nN": 90}})).failure
+    assert hard is not None and "cannot heed setpoint_nN=90" in hard.message
 
 
 def test_a_design_that_is_none_is_refused_and_named() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from support_films import GRID, SITE, SMOOTH, STRUCTURE, WATCHED, Film, quicken
+from support_films import GRID, SIDE, SITE, SMOOTH, STRUCTURE, WATCHED, Film, quicken
 
 from probewise.planner._position_search import Use
 from probewise.planner._retakes import MOST_TIMES
@@ -238,3 +238,17 @@ def test_a_reward_that_positions_do_not_give_is_left_aside() -> None:
     plain = film.search.decide(film.state)
     film.state.wishes = Wishes(reward=Formula(expression="2 * nothing"))
     assert where(film.search.decide(film.state)) == where(plain)
+
+
+@pytest.mark.parametrize("use", ["structure", "random"])
+def test_a_session_that_may_measure_nowhere_says_who_forbade_it(use: Use) -> None:
+    film = Film(STRUCTURE, use)
+    while film.state.actions_numbered < 3 + 2 * 5:
+        film.obey(film.search.decide(film.state))
+    say(film, forbid=f"0,0,{SIDE},{SIDE}")
+    while (last := film.search.decide(film.state)).kind == "act":
+        film.obey(last)
+    assert last.kind == "close"
+    assert "positions left are forbidden" in last.reason
+    assert f"session.forbid=0,0,{SIDE},{SIDE} of ada at hour" in last.reason
+    assert "forbid less" in last.reason and "every position" not in last.reason

@@ -71,6 +71,8 @@ def test_commands_may_be_written_shortly() -> None:
         ({"verb": "scan", "dwell_s": float("nan")}, "dwell_s"),
         ({"verb": "scan", "dwell_s": float("inf")}, "dwell_s"),
         ({"verb": "load"}, "sample"),
+        ({"tune": {"what": "focus", "drive_V": 3}}, "mean nothing to 'focus'"),
+        ({"tune": {"what": "dart", "pixels": 64}}, "span_kHz"),
         ({"scan": 3}, "columns"),
         ({"verb": "spectrum", "at": []}, "at"),
         ({"verb": "spectrum", "at": [[1, 2, 3]]}, "at"),

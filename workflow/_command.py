@@ -8,6 +8,7 @@ view.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from difflib import get_close_matches
 from typing import Annotated, Any, Literal
 
 from pydantic import (
@@ -16,6 +17,7 @@ from pydantic import (
     TypeAdapter,
     ValidationError,
     model_serializer,
+    model_validator,
 )
 
 from ._errors import SpecError
@@ -54,6 +56,10 @@ class Load(Command):
         return f"Load sample {self.sample!r}, site {self.site}"
 
 
+_TUNED_BY_IMAGES = ("span_nm", "side_nm", "pixels", "dwell_s")
+_TUNED_BY_DRIVE = ("span_kHz", "drive_V")
+
+
 class Adjust(Command):
     """Tune the instrument.
 
@@ -73,6 +79,18 @@ class Adjust(Command):
     side_nm: Positive = 60.0
     pixels: Pixels = 128
     dwell_s: Positive = 10e-6
+
+    @model_validator(mode="after")
+    def _of_its_kind(self) -> Adjust:
+        """What one tuning has no use for is not let pass as if it had."""
+        electric = self.what in {"resonance", "dart"}
+        strange = _TUNED_BY_IMAGES if electric else _TUNED_BY_DRIVE
+        fields = type(self).model_fields
+        stray = [n for n in strange if getattr(self, n) != fields[n].default]
+        if stray:
+            mine = _TUNED_BY_DRIVE if electric else _TUNED_BY_IMAGES
+            raise ValueError(f"{stray} mean nothing to {self.what!r}, which has {('steps', *mine)}")
+        return self
 
     def sentence(self) -> str:
         if self.what == "dart":
@@ -197,7 +215,7 @@ class Spectrum(Command):
     """Electron energy-loss spectra at places, one after another.
 
     With several ``frames`` each is read out so many times within its exposure, and added up:
-    whoever watches can end it early. An instrument that cannot do so takes it in one.
+    whoever watches can end it early. An instrument that cannot do so refuses it.
     """
 
     verb: Literal["spectrum"] = "spectrum"
@@ -357,12 +375,24 @@ def command_from(raw: object, who: str = "command") -> AnyCommand:
         where = ".".join(str(p) for p in first["loc"]) or "the whole"
         verb = data.get("verb") if isinstance(data, dict) else None
         kind = COMMANDS.get(verb) if isinstance(verb, str) else None
-        allowed = f"a mapping with verb: one of {sorted(COMMANDS)}"
-        if kind is not None:
-            allowed = f"{first['msg']}; fields of {verb!r}: {sorted(kind.model_fields)}"
+        if kind is None:
+            raise SpecError(
+                who, _unknown_verb(verb), f"a mapping with verb: one of {sorted(COMMANDS)}",
+                "correct the command",
+            ) from None  # fmt: skip
         raise SpecError(
-            who, f"{where}: {str(first.get('input'))[:80]!r}", allowed, "correct the command"
+            who,
+            f"{where}: {str(first.get('input'))[:80]!r}",
+            f"{first['msg']}; fields of {verb!r}: {sorted(kind.model_fields)}",
+            "correct the command",
         ) from error
+
+
+def _unknown_verb(verb: object) -> str:
+    """What was given for a verb, if it may have been meant for one: else it may be a line of any
+    file."""
+    near = get_close_matches(verb, sorted(COMMANDS), n=1) if isinstance(verb, str) else []
+    return f"verb {verb!r}: did you mean {near[0]!r}?" if near else "something that names no verb"
 
 
 def pretty_seconds(seconds: float) -> str:

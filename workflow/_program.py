@@ -13,6 +13,7 @@ from ._command import AnyCommand, Command, Detect, command_from
 from ._errors import SpecError
 from ._model import Name, Record
 from ._reading import Entry
+from ._yaml import yaml_fault
 
 _MOST_BYTES, _MOST_COMMANDS = 1_000_000, 10_000
 
@@ -79,7 +80,7 @@ def program_from(raw: object, who: str = "program") -> Program:
     if stray is None or stray or "commands" not in data:  # type: ignore[operator]
         raise SpecError(
             who,
-            f"fields {sorted(map(str, stray))}" if stray else f"{str(raw)[:80]!r}",
+            _told(data, stray),
             f"a mapping with {sorted(Program.model_fields)}, or a list of commands",
             "correct the program",
         )
@@ -121,16 +122,21 @@ def load_program(path: str | Path) -> Program:
     except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
         raise SpecError(
             who,
-            f"text that is not YAML ({(str(error).splitlines() or [''])[0]}{_line(error)})",
+            f"text that is not YAML ({yaml_fault(error)})",
             "YAML without tags or aliases",
             "mend the file",
-        ) from error
+        ) from None  # the reason would quote it
     return program_from(raw, who)
 
 
-def _line(error: Exception) -> str:
-    mark = getattr(error, "problem_mark", None)
-    return f", line {mark.line + 1}" if mark is not None else ""
+def _told(data: object, stray: set[str] | None) -> str:
+    """What it is instead; what it holds only if it is a program for the rest, since it may be any
+    file."""
+    if not isinstance(data, dict):
+        return f"a {type(data).__name__} in the place of commands"
+    if "commands" not in data:
+        return "a mapping without 'commands'"
+    return f"fields {sorted(map(str, stray or ()))}"
 
 
 def program_of(entries: Iterable[Entry], name: str = "replay") -> Program:

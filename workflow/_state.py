@@ -65,7 +65,8 @@ class State:
     ``running`` holds what is given to a worker and, also in ``awaiting``, what will be if a human
     approves: both hold their worker and their commitment. ``epoch`` counts changes of policy and
     goal. ``paused``, ``stopping`` and ``aborting`` say why, and None if not; ``heard`` are the ids
-    of all orders so far. ``wishes`` are what people want of sessions.
+    of all orders so far. ``wishes`` are what people want of sessions, ``wished`` tells since whose
+    word.
     """
 
     workflow: Workflow
@@ -95,6 +96,7 @@ class State:
     policy: str = ""
     autonomy: Autonomy = field(default_factory=Autonomy)
     wishes: Wishes = field(default_factory=Wishes)
+    wished: str = "of the campaign's file"
     epoch: int = 0
     awaiting: dict[str, Awaiting] = field(default_factory=dict)
     paused: str | None = None
@@ -187,6 +189,8 @@ class State:
                 self.aborting = _told("aborted", by, reason)
             case _:
                 self._changed(event.change or Change())
+                if event.change is not None and event.change.session is not None:
+                    self.wished = f"of {by} at hour {event.hour:.4g} (order {event.message.id})"
 
     def _changed(self, change: Change) -> None:
         self.budget = change.budget or self.budget

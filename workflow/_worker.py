@@ -39,10 +39,15 @@ class Kind(StrEnum):
 
 
 class Offer(Record):
-    """One capability of a worker. ``about`` tells people what it is and whether it is a twin."""
+    """One capability of a worker. ``about`` tells people what it is and whether it is a twin.
+
+    ``columns`` are those of its tables that tell something of a position; standard deviations and
+    ``good`` go without saying. None where it does not tell.
+    """
 
     capability: Name
     about: str = ""
+    columns: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True)
