@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import final
 
 import numpy as np
@@ -10,19 +11,14 @@ from numpy.typing import NDArray
 
 from ..workflow import Estimate, Formula, SpecError, Wishes
 from ._gp import Matrix, Vector
+from ._session_asking import Asking, estimate_of_row, place_of_row
 from ._session_belief import LocalBelief, Views
-from ._session_choice import Choice, Chooser, spread_out
-from ._session_gp import Prediction
-from ._session_memory import START, WHO, Memory
-from ._session_prices import ProbePrices, VisitPrices, shortest_path
+from ._session_memory import WHO, Memory
+from ._session_prices import ProbePrices, VisitPrices
 from ._session_reward import Reward
-from ._session_value import LocalValue, Overview
 from ._session_visit import MODELS, Position, Visit, check_models, check_views
 from ._threads import one_thread
 from ._told import Value, as_estimate
-
-_OVERVIEW = 160
-"""Places that stand for all where it is asked what becomes known everywhere."""
 
 
 @final
@@ -114,66 +110,16 @@ class StructureProperty:
 
         Asking does not change what is answered later.
         """
-        with one_thread():
-            self._memory.learn()
+        with self._learnt():
             free = self._free(avoid)
-            return self._along_a_path(self._chosen(free, n)) if len(free) else []
+            return self._asking().along_a_path(free, n) if len(free) else []
 
     def ranked(self, n: int, avoid: Collection[Position] = ()) -> list[Visit]:
         """The ``n`` places worth most for their price, each as if it alone were measured, best
         first; none while places are still spread out over the structures."""
-        with one_thread():
-            self._memory.learn()
+        with self._learnt():
             free = self._free(avoid)
-            if not len(free) or self.measured < START:
-                return []
-            choices = self._chooser().ranked(self._value(), free, self._here, n)
-            return [self._visit(choice, self._here) for choice in choices]
-
-    def _chosen(self, free: NDArray[np.int64], count: int) -> list[Choice]:
-        if self.measured < START:
-            seen = np.column_stack([self._views.components, self._views.places])
-            count = min(count, START - self.measured)
-            rows = spread_out(seen, self._memory.rows, free, count, self._seed)
-            dwell = self.prices.first_dwell_s
-            return [Choice(row, dwell, 0.0, float(self.prices.price(0.0, dwell))) for row in rows]
-        return self._chooser().choose(self._value(), free, self._here, count)
-
-    def _chooser(self) -> Chooser:
-        return Chooser(self.positions, self.prices, self.wishes, self._covariance)
-
-    def _covariance(self, row: int) -> Vector:
-        return self.belief.covariance(np.array([row]))[:, 0]
-
-    def _along_a_path(self, chosen: Sequence[Choice]) -> list[Visit]:
-        places = [self._place(choice.row) for choice in chosen]
-        here, visits = self._here, []
-        for i in shortest_path(here, places):
-            visits.append(self._visit(chosen[i], here))
-            here = places[i]
-        return visits
-
-    def _visit(self, choice: Choice, here: Position | None) -> Visit:
-        place = self._place(choice.row)
-        apart = 0.0 if here is None else float(np.hypot(*np.subtract(place, here)))
-        return Visit(
-            position=place,
-            dwell_s=choice.dwell_s,
-            minutes=float(self.prices.minutes(apart, choice.dwell_s)),
-            gain=choice.gain,
-            price=choice.price,
-            expected=_estimate(self.belief.mixed(), choice.row) if self.measured else None,
-            reason=self._reason(choice.gain),
-        )
-
-    def _reason(self, gain: float) -> str:
-        if self.measured < START:
-            return "unlike the places measured so far"
-        leader = self.belief.leader
-        trust = f"{leader} ({self.belief.weights[leader]:.0%})"
-        if self.wishes.exploit:
-            return f"the largest value believed, exploiting as was wished, by {trust}"
-        return f"gain {gain:.2g} standard deviations, by {trust}"
+            return self._asking().ranked(free, n) if len(free) else []
 
     # -- telling ----------------------------------------------------------------------------------
 
@@ -295,9 +241,8 @@ class StructureProperty:
             If nothing was measured.
         """
         self._some()
-        with one_thread():
-            self._memory.learn()
-            return self._memory.everywhere()
+        with self._learnt() as memory:
+            return memory.everywhere()
 
     def best(self) -> tuple[Position, Estimate]:
         """The measured place with the largest believed value.
@@ -314,9 +259,8 @@ class StructureProperty:
         """What is believed of the measured places; empty where nothing was."""
         if not self.measured:
             return {}
-        with one_thread():
-            self._memory.learn()
-            posterior = self._memory.posterior()
+        with self._learnt() as memory:
+            posterior = memory.posterior()
         return {self._place(r): Estimate(value=v, std=s) for r, v, s in posterior}
 
     def told(self) -> dict[Position, Estimate]:
@@ -334,9 +278,8 @@ class StructureProperty:
             If nothing was measured.
         """
         self._some()
-        with one_thread():
-            self._memory.learn()
-            return _estimate(self.belief.mixed(), self._rows[position])
+        with self._learnt() as memory:
+            return estimate_of_row(memory.belief.mixed(), self._rows[position])
 
     def holds(self, position: Position) -> bool:
         """Whether a position is one of the session's."""
@@ -367,36 +310,23 @@ class StructureProperty:
         ]
         return np.array(rows, dtype=np.int64)
 
-    def _value(self) -> LocalValue:
-        mixed = self.belief.mixed()
-        best = max(value for _, value, _ in self._memory.posterior(mixed))
-        overview = self._overview() if self.wishes.explore else None
-        return LocalValue(
-            mixed.mean, mixed.std, mixed.scatter, best, self.unit, self._liking(), overview
+    @contextmanager
+    def _learnt(self) -> Iterator[Memory]:
+        """What is known, after the models learnt what was told; on one thread."""
+        with one_thread():
+            self._memory.learn()
+            yield self._memory
+
+    def _asking(self) -> Asking:
+        return Asking(
+            self.positions,
+            self._views,
+            self._memory,
+            self.prices,
+            self.wishes,
+            self._here,
+            self._seed,
         )
 
-    def _overview(self) -> Overview:
-        count = len(self.positions)
-        rng = np.random.default_rng([self._seed, 13, self.measured])
-        rows = np.sort(rng.choice(count, min(count, _OVERVIEW), replace=False))
-        return Overview(rows, self.belief.covariance(rows))
-
-    def _liking(self) -> Vector:
-        """How much each place is liked, by its structure's likeness to a chosen one."""
-        chosen = self.wishes.more_like
-        if chosen is None:
-            return np.zeros(len(self.positions))
-        row = self._rows.get(chosen)
-        if row is None:
-            raise SpecError(WHO, f"more_like={chosen}", "a position of the session", "correct it")
-        away = np.linalg.norm(self._views.components - self._views.components[row], axis=1)
-        near = float(np.quantile(away, 0.1)) or 1.0
-        return self.wishes.liking * np.exp(-0.5 * (away / near) ** 2)
-
     def _place(self, row: int) -> Position:
-        r, c = self.positions[row]
-        return int(r), int(c)
-
-
-def _estimate(mixed: Prediction, row: int) -> Estimate:
-    return Estimate(value=float(mixed.mean[row]), std=float(mixed.total_std[row]))
+        return place_of_row(self.positions, row)
