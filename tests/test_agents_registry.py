@@ -114,6 +114,7 @@ def test_the_registered_guardian_is_the_exported_one() -> None:
     assert worker_types()["limits-guardian"].load() is LimitsGuardian
 
 
+@pytest.mark.slow
 def test_importing_agents_is_light() -> None:
     code = (
         "import sys, probewise.agents; "

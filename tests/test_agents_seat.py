@@ -294,6 +294,7 @@ _wild = st.one_of(
 )
 
 
+@pytest.mark.slow
 @given(values=_wild, arrays=_wild, cost=_wild, hours=_wild, notes=_wild, failure=_wild)
 def test_whatever_a_worker_returns_is_observed_within_its_commitment(
     values: Any, arrays: Any, cost: Any, hours: Any, notes: Any, failure: Any

@@ -22,6 +22,7 @@ def test_errors_are_calibrated(name: str) -> None:
     check(name, 200, 0.8, 1.25)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", sorted(CASES))
 def test_errors_are_about_right(name: str) -> None:
     """The same with fewer cases, in a second or two; the bounds are as much wider."""

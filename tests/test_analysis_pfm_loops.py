@@ -110,6 +110,7 @@ def test_fit_scales_with_the_response() -> None:
     assert thousand.coercive_V == pytest.approx(one.coercive_V)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("scatter", [2.5, 5.0, 8.0])
 @pytest.mark.parametrize("count", [1, 4])
 def test_pad_mean_has_an_error_that_few_loops_can_support(scatter: float, count: int) -> None:

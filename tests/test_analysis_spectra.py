@@ -116,6 +116,7 @@ def test_an_inverted_loop_has_negative_area_and_the_same_fields() -> None:
     assert minus.switching.coercive_down_V.value == pytest.approx(-2.0, abs=0.1)
 
 
+@pytest.mark.slow
 def test_a_closed_loop_has_an_area_of_zero_and_no_switching() -> None:
     rng = np.random.default_rng(0)
     found = [loop_parameters(BIAS, 0.5 * BIAS + rng.standard_normal(64)) for _ in range(40)]

@@ -132,6 +132,7 @@ CASCADE_Y = {
 }
 
 
+@pytest.mark.slow
 def test_published_values_of_a_cascade() -> None:
     """From the published generator, with 50 and 2 targets, at its first designs of seed 0."""
     made = cascade((50, 2), 0)

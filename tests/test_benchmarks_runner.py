@@ -124,6 +124,7 @@ def test_seeds() -> None:
         seed_list("three")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("policy", ["planner", "planner-settable", "random", "log-ei", "screen"])
 def test_every_policy_plays(
     policy: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
@@ -177,6 +178,7 @@ print(json.dumps({"cost": 0.0, "value": 1.0, "seconds": 0.0}), flush=True)
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("then", "points", "stopped", "error"),
     [

@@ -111,6 +111,7 @@ def test_a_run_goes_to_runs_and_an_earlier_one_aside(
     assert (tmp_path / "runs" / "peak-1" / "report.html").is_file()
 
 
+@pytest.mark.slow
 def test_an_interrupted_run_is_taken_up_again(
     spec: Path,
     tmp_path: Path,
@@ -141,6 +142,7 @@ def test_an_interrupted_run_is_taken_up_again(
         assert ours[key] == theirs[key]
 
 
+@pytest.mark.slow
 def test_resuming_a_finished_run_writes_the_same_again(done: tuple[Path, str]) -> None:
     folder, _ = done
     before = json.loads((folder / "summary.json").read_text())
@@ -159,6 +161,7 @@ def test_explain_tells_why_and_what_came_of_it(done: tuple[Path, str]) -> None:
     assert (code, shown) == (2, "") and "decision 999" in complaint
 
 
+@pytest.mark.slow
 def test_report_is_written_again_from_the_journal_alone(
     done: tuple[Path, str], tmp_path: Path
 ) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import signal
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -135,6 +136,15 @@ def test_a_folder_that_cannot_be_made_is_named(program: Path, tmp_path: Path) ->
     assert code == 2 and "file/run" in wrong and "remedy" in wrong
 
 
+@pytest.fixture
+def heeded() -> Iterator[None]:
+    """Ctrl-C as a terminal's programs know it; those begun in the background ignore it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("heeded")
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_what_was_measured_before_ctrl_c_is_kept_and_the_beam_blanked(
     program: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: signal.Signals

@@ -130,6 +130,7 @@ def test_one_task_is_one_scored_campaign() -> None:
     assert made.stop_reason and made.wall_s > 0
 
 
+@pytest.mark.slow
 def test_the_same_task_gives_the_same_record() -> None:
     first, second = (run_one(task(policy="planner", budget={"credits": 15})) for _ in range(2))
     assert {k: first[k] for k in RECORD} == {k: second[k] for k in RECORD}

@@ -342,6 +342,7 @@ def test_logs_are_json_lines_with_ids(tmp_path: Path) -> None:
     assert "secret" not in lines[-1]["message"] and lines[-1]["level"] == "warning"
 
 
+@pytest.mark.slow
 def test_metrics_follow_the_state() -> None:
     campaign = Campaign(spec_of(raw_spec(policy="planner", budget={"credits": 45, "hours": 50})))
     metrics = Metrics("peak")

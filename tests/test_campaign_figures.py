@@ -44,6 +44,7 @@ def view(**more: object) -> BeliefView:
     )
 
 
+@pytest.mark.slow
 def test_pictures_of_a_whole_campaign_are_self_contained(tmp_path: Path) -> None:
     story = campaign(tmp_path, strips=2)
     pictures = [

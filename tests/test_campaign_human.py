@@ -527,6 +527,7 @@ ORDERS = st.sampled_from(
 )
 
 
+@pytest.mark.slow
 @settings(max_examples=5)
 @given(st.lists(st.tuples(st.integers(0, 40), ORDERS), max_size=10))
 def test_whatever_people_say_the_journal_tells_all(said: list[tuple[int, Order]]) -> None:

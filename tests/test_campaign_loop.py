@@ -287,6 +287,7 @@ def test_failures_are_values_and_the_campaign_goes_on() -> None:
     assert run.state.spent_credits == failed.cost_credits + worked.cost_credits
 
 
+@pytest.mark.slow
 def test_a_broken_worker_does_not_keep_a_campaign_going_for_ever() -> None:
     """It refuses at no cost and in no time, so no budget would ever end this."""
     for policy in ("random", "planner"):

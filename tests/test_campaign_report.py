@@ -158,6 +158,7 @@ def test_a_run_that_only_began_is_reported(tmp_path: Path) -> None:
     assert "truth" not in page.text.lower()
 
 
+@pytest.mark.slow
 def test_a_run_that_was_cut_off_anywhere_is_reported(tmp_path: Path) -> None:
     story = campaign(strips=1)
     for count in range(2, len(story.events), 7):
@@ -176,6 +177,7 @@ def test_arrays_that_are_gone_are_named_and_do_no_harm(tmp_path: Path) -> None:
     assert "could not be read" in report(tmp_path, story).text
 
 
+@pytest.mark.slow
 def test_words_from_outside_stay_words(tmp_path: Path) -> None:
     story = Story()
     story.do(

@@ -111,6 +111,7 @@ def begin(whole: Campaign, folder: Path, most: int) -> int:
     return count
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("share", [0.0, 0.2, 0.45, 0.7, 1.0])
 def test_a_campaign_goes_on_where_it_was_broken_off(
     whole: Campaign, tmp_path: Path, share: float
@@ -141,6 +142,7 @@ def test_a_campaign_may_be_broken_off_after_every_few_events(
     assert kinds(resumed.seen).count("resumed") > 2
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("out", [True, False])
 def test_iterating_again_goes_on_in_the_same_process(
     whole: Campaign, tmp_path: Path, out: bool
@@ -154,6 +156,7 @@ def test_iterating_again_goes_on_in_the_same_process(
     same(whole, campaign)
 
 
+@pytest.mark.slow
 def test_a_finished_campaign_stays_as_it_is(whole: Campaign, tmp_path: Path) -> None:
     first = Campaign(whole.spec, out=tmp_path / "run")
     first.run()
@@ -189,6 +192,7 @@ def test_resuming_needs_a_run_with_a_beginning(tmp_path: Path) -> None:
         Campaign.resume(tmp_path)
 
 
+@pytest.mark.slow
 def test_refused_proposals_are_remembered(tmp_path: Path) -> None:
     raw = raw_spec(policy="planner", budget={"credits": 14})
     raw["guardian"]["config"] |= {"min_x": 0.1, "max_x": 0.9}

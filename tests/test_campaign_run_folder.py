@@ -81,6 +81,7 @@ def test_a_second_owner_is_refused_and_a_reader_is_not(tmp_path: Path) -> None:
     RunFolder.open(path).close()
 
 
+@pytest.mark.slow
 def test_the_lock_of_another_process_names_it_and_dies_with_it(tmp_path: Path) -> None:
     path = begun(tmp_path / "run")
     holder = subprocess.Popen(

@@ -228,6 +228,7 @@ def test_a_disk_that_refuses_is_explained(tmp_path: Path) -> None:
         Hdf5Store(tmp_path).put(ACTION, {"image": domain_image(1)})
 
 
+@pytest.mark.slow
 def test_killing_a_writer_leaves_no_torn_file(tmp_path: Path) -> None:
     writer = subprocess.Popen(
         [sys.executable, "-c", WRITE, str(tmp_path)], stdout=subprocess.PIPE, text=True
@@ -245,6 +246,7 @@ def test_killing_a_writer_leaves_no_torn_file(tmp_path: Path) -> None:
             assert isinstance(image, h5py.Dataset) and image.shape == (700, 700)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("moment", ["os.fsync", "h5py.Group.create_dataset", "h5py.File.flush"])
 def test_dying_while_writing_leaves_no_final_file(tmp_path: Path, moment: str) -> None:
     kill = f"import os, h5py\n{moment} = lambda *a, **k: os.kill(os.getpid(), 9)\n"

@@ -89,6 +89,7 @@ def test_an_unreachable_server_disturbs_nobody_and_learns_no_secret(
     assert SECRET not in problem + caplog.text + "".join(capfd.readouterr())
 
 
+@pytest.mark.slow
 def test_a_resumed_run_goes_on_in_the_same_runs_without_repetition(tmp_path: Path) -> None:
     from mlflow.tracking import MlflowClient
 

@@ -132,6 +132,7 @@ def test_several_regions_and_a_place_as_text() -> None:
         Wishes(maximize=0.0)
 
 
+@pytest.mark.slow
 def test_an_interrupted_campaign_goes_on_with_the_same_decisions(tmp_path: Path) -> None:
     data = recording(tmp_path / "cube.h5")
     spec = load_spec("bfo-replay", data=data, budget={"credits": 36, "hours": 4})

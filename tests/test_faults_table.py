@@ -40,6 +40,7 @@ def marks_of_tests() -> dict[str, set[str]]:
     return found
 
 
+@pytest.mark.slow
 def test_the_fault_matrix_says_which_tests_are_slow_or_start_ray() -> None:
     text = (ROOT / "docs" / "fault-matrix.md").read_text()
     marks = marks_of_tests()

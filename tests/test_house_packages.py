@@ -78,6 +78,7 @@ def test_the_language_is_light() -> None:
     assert not imported_with("probewise", "probewise.workflow") & HEAVY
 
 
+@pytest.mark.slow
 def test_workers_are_light() -> None:
     workers = ("analysis", "instruments", "matter", "synthesis", "theory")
     found = imported_with(*(f"probewise.{room}" for room in workers))

@@ -67,6 +67,7 @@ def called(node: ast.Call) -> str:
     return function.id if isinstance(function, ast.Name) else getattr(function, "attr", "")
 
 
+@pytest.mark.slow
 def test_no_source_runs_text_or_reads_pickles() -> None:
     assert len(SOURCES) > 100
     for path in SOURCES:
@@ -180,6 +181,7 @@ def test_a_worker_is_given_what_the_environment_holds(monkeypatch: pytest.Monkey
     assert reveal(others, "eye") == others
 
 
+@pytest.mark.slow
 def test_no_secret_gets_into_a_run_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Not even when a worker shouts it out in a failure."""
     secrets = {

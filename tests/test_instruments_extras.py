@@ -26,6 +26,7 @@ from probewise.workflow import WorkerError
 OPTIONAL = ("Pyro5", "bluesky", "event_model", "igor2", "nion", "ophyd_async", "rsciio", "tango")
 
 
+@pytest.mark.slow
 def test_rooms_are_imported_without_them() -> None:
     code = "import sys, probewise.instruments, probewise.campaign; print(*sys.modules)"
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
@@ -65,6 +66,7 @@ def test_a_missing_extra_is_said_with_its_remedy(
     assert f"extra {name!r}" in caught.value.allowed
 
 
+@pytest.mark.slow
 def test_a_claim_ends_with_the_process_that_holds_it(tmp_path: Path) -> None:
     what = f"test:{tmp_path}"
     code = (

@@ -63,6 +63,7 @@ def test_an_image_has_axes_units_and_calibration() -> None:
     assert found.metadata["sensitivity_pm_per_uC_per_cm2"] == pytest.approx(0.47, abs=0.06)
 
 
+@pytest.mark.slow
 def test_an_image_is_the_pattern_times_a_sensitivity_that_is_a_little_off() -> None:
     world = make_world(0)
     ratios = []
@@ -107,6 +108,7 @@ def test_loops_name_their_positions_and_pulses() -> None:
     assert loops.data.shape == (len(POSITIONS), 128)
 
 
+@pytest.mark.slow
 def test_most_loops_are_the_local_polarization_and_a_few_are_bad() -> None:
     grown = make_pad(0, "s1", 0, GOOD)
     local = grown.local_loops(np.array(POSITIONS), triangle(128, 8.0))

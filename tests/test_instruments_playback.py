@@ -134,6 +134,7 @@ def test_as_a_worker_it_keeps_the_contract_of_workers(cube, kind, measure) -> No
     np.testing.assert_array_equal(found.axes[0].values, [1 * 12 + 0, 9 * 12 + 11])
 
 
+@pytest.mark.slow
 def test_a_vendors_file_is_played_back_too(tmp_path) -> None:
     pytest.importorskip("rsciio", reason="the extra 'files' is not installed")
     axes = [(0.0, 10.0, "nm"), (0.0, 10.0, "nm"), (100.0, 0.5, "eV")]

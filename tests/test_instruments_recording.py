@@ -68,6 +68,7 @@ def test_a_point_belongs_to_the_pixel_whose_area_holds_it(tmp_path) -> None:
     assert np.isnan(found.image()[1, 1]) and found.image()[0, 0] == CUBE[0, 0].mean()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("moved", [False, True])
 def test_a_digital_micrograph_cube_is_the_same(tmp_path, moved) -> None:
     pytest.importorskip("rsciio", reason="the extra 'files' is not installed")

@@ -109,6 +109,7 @@ def test_leakage_hides_from_the_tip_but_not_from_the_plates() -> None:
     assert tops[1] < tops[0]
 
 
+@pytest.mark.slow
 def test_proxies_follow_the_truth_but_not_blindly() -> None:
     unit = SPACE.sobol(32, seed=3)
     truth, loop, contrast = [], [], []

@@ -221,6 +221,7 @@ def test_prices_of_legs_follow_what_is_open() -> None:
     assert second.later[second.ready] == pytest.approx(0.0)
 
 
+@pytest.mark.slow
 @settings(max_examples=10, deadline=None)
 @given(st.sampled_from([1e-12, 1.0, 1e12]), st.integers(0, 20))
 def test_the_scale_of_a_quantity_does_not_matter(scale: float, seed: int) -> None:

@@ -54,6 +54,7 @@ def drive(planner: Planner, answer: Any = truth, most: int = 80) -> list[str]:
     return steps
 
 
+@pytest.mark.slow
 def test_a_chain_is_driven_to_its_top() -> None:
     planner = Planner(flow(MAKE, TEST), Maximize(quantity="y2"), Budget(credits=80))
     steps = drive(planner)
@@ -64,6 +65,7 @@ def test_a_chain_is_driven_to_its_top() -> None:
     assert planner.state.spent_credits <= 80
 
 
+@pytest.mark.slow
 def test_a_step_follows_its_parent_at_the_same_design() -> None:
     planner = Planner(flow(MAKE, TEST), Maximize(quantity="y2"), Budget(credits=60))
     drive(planner)
@@ -103,6 +105,7 @@ def test_a_step_with_two_parents_takes_them_from_different_designs() -> None:
     assert {b for _, b in mixed} <= {b for _, b in pairs["grow"]}
 
 
+@pytest.mark.slow
 def test_a_chain_goes_on_although_no_single_step_tells_anything() -> None:
     """Neither ``load`` nor ``look`` gives a number that matters; the test at the end does."""
     load = {"name": "load", "level": 4, "records": "specimen [nm]", "cost_credits": 2}
@@ -175,6 +178,7 @@ def test_conditions_on_quantities_are_kept() -> None:
     assert truth(found.design)["y2"] > truth({"a": 0.6, "b": 0.3})["y2"] - 0.15
 
 
+@pytest.mark.slow
 def test_designs_that_cannot_be_made_are_not_proposed() -> None:
     space = {"variables": AB, "constraints": ["a + b <= 0.7"]}
     planner = Planner(flow(MAKE, TEST, space=space), Maximize(quantity="y2"), Budget(credits=40))
@@ -198,6 +202,7 @@ def test_only_candidates_are_proposed() -> None:
     assert found is not None and truth(found.design)["y2"] > best - 0.05
 
 
+@pytest.mark.slow
 def test_discrete_variables_keep_their_values() -> None:
     space = [AB[0], {"name": "b", "values": [0, 0.25, 1]}]
     planner = Planner(flow(MAKE, TEST, space=space), Maximize(quantity="y2"), Budget(credits=40))
@@ -223,6 +228,7 @@ def test_several_at_once_do_not_ask_for_the_same() -> None:
         planner.ingest(action, {p.name: told[p.name] for p in step.produces})
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("estimates", ["gain", "chain", "both"])
 def test_each_estimate_can_decide_alone(estimates: str) -> None:
     workflow, goal = flow(MAKE, TEST), Maximize(quantity="y2")
@@ -242,6 +248,7 @@ def test_it_stops_when_nothing_is_worth_its_price() -> None:
     assert planner.state.spent_credits < 150
 
 
+@pytest.mark.slow
 @settings(max_examples=12, deadline=None)
 @given(
     values=st.lists(st.sampled_from([0.0, 1.0, -1e12, 1e12, 1e-12, 0.5]), min_size=2, max_size=9),
@@ -298,6 +305,7 @@ def test_the_graph_knows_what_hangs_on_what() -> None:
     assert network.tells_of("y1") == "y1"
 
 
+@pytest.mark.slow
 def test_a_settable_step_is_asked_for_before_its_parent() -> None:
     """The parent is dear, the end cheap and settable: it is learned first, at set values."""
     dear = MAKE | {"cost_credits": 10}
@@ -348,6 +356,7 @@ def test_a_doubt_takes_no_dearer_step_than_the_belief() -> None:
     assert {p.step.name for p in own._doubted(state, belief, prices, dear)} == {"make", "test"}
 
 
+@pytest.mark.slow
 def test_who_begins_anew_on_a_state_decides_like_who_came_along() -> None:
     """What is remembered between decisions saves time and changes nothing."""
     workflow, goal = flow(MAKE, TEST), Maximize(quantity="y2")
@@ -387,6 +396,7 @@ def test_a_candidate_that_was_begun_stays_in_view() -> None:
     assert {tuple(np.round(list(d.values()), 9)) for d in begun} <= seen
 
 
+@pytest.mark.slow
 def test_many_measurements_are_carried_by_a_part(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("probewise.planner._network_belief.EXACT", 40)
     monkeypatch.setattr("probewise.planner._network_process.EXACT", 40)

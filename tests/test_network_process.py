@@ -146,6 +146,7 @@ def test_a_cheap_source_tells_of_what_is_peculiar_to_one_candidate() -> None:
     assert 0.6 < z.std() < 1.6
 
 
+@pytest.mark.slow
 def test_a_dear_proxy_does_not_make_a_cheap_one_worthless() -> None:
     """Two proxies whose errors have nothing to do with each other: both count."""
     rng = np.random.default_rng(9)

@@ -62,6 +62,7 @@ def test_it_finds_the_peak_within_the_budget_and_says_why_it_stopped() -> None:
     assert asked.suggest() == [] and asked.state.stopped == asked.last.reason
 
 
+@pytest.mark.slow
 def test_the_recommendation_has_a_value_and_a_spread() -> None:
     asked = planner()
     before = asked.recommend()
@@ -80,6 +81,7 @@ def trace(seed: int, policy: str = "planner") -> list[tuple[str, Any]]:
     return [(a.step, a.target.design) for a in asked.state.actions.values()]
 
 
+@pytest.mark.slow
 def test_the_same_seed_and_answers_give_the_same_suggestions() -> None:
     assert trace(1) == trace(1)
     assert trace(1, "random") == trace(1, "random") != trace(2, "random")
@@ -240,6 +242,7 @@ def test_theory_tells_its_grid() -> None:
     assert steps.count("simulate") == 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("policy", ["planner", "fixed", "random"])
 def test_samples_are_made_loaded_looked_at_and_tested(policy: str) -> None:
     asked = planner(flow=SAMPLES, credits=90, policy=policy)

@@ -75,6 +75,7 @@ def play(flow: Workflow, goal: Goal, credits: float, policy: str = "planner") ->
     raise AssertionError("it never stopped")
 
 
+@pytest.mark.slow
 def test_the_front_is_found_and_nobody_on_it_is_beaten() -> None:
     found = play(TWO, FRONT, 24).recommend()
     assert found is not None and found.unit == "(V)*(g)"
@@ -85,6 +86,7 @@ def test_the_front_is_found_and_nobody_on_it_is_beaten() -> None:
     assert all(set(p.estimates) == {"height", "waste"} for p in found.front)
 
 
+@pytest.mark.slow
 def test_aims_that_are_measured_apart_are_both_measured() -> None:
     planner = play(APART, FRONT, 60)
     steps = [a.step for a in planner.state.actions.values()]
@@ -100,6 +102,7 @@ def test_the_reference_is_inferred_where_none_is_given() -> None:
     assert found is not None and found.estimate.value > 0 and len(found.front) >= 3
 
 
+@pytest.mark.slow
 def test_the_feasible_share_is_found_with_its_uncertainty() -> None:
     planner = Planner(DESIGNS, REGION, Budget(credits=120), seed=1)
     before = planner.recommend()
@@ -112,6 +115,7 @@ def test_the_feasible_share_is_found_with_its_uncertainty() -> None:
     assert 0.0 <= found.estimate.value <= 1.0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "goal",
     [

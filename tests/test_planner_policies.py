@@ -142,6 +142,7 @@ def test_single_source_spends_on_the_goals_own_measurement_alone() -> None:
     assert set(steps(play("single-source", DESIGNS))) == {"test"}
 
 
+@pytest.mark.slow
 def test_single_source_measures_what_its_step_consumes() -> None:
     chain = workflow(
         {**LOOK, "produces": "mid [V]", "noise": {}},
@@ -263,6 +264,7 @@ def test_cheap_first_without_samples_asks_the_cheap_source_first() -> None:
     assert set(order[order.index("test") :]) == {"test"}
 
 
+@pytest.mark.slow
 def test_cost_blind_counts_steps_not_credits() -> None:
     blind, planner = (steps(play(name, credits=130)) for name in ("cost-blind", "planner"))
     share = [order.count("test") / len(order) for order in (blind, planner)]

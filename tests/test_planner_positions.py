@@ -108,6 +108,7 @@ def test_positions_for_the_mean_avoid_what_is_taken_and_end_with_the_site() -> N
     assert len(belief.for_mean(5, GRID[:-2])) == 2
 
 
+@pytest.mark.slow
 def test_a_search_prepares_the_specimen_then_measures_and_reduces_each_position() -> None:
     film = Film(STRUCTURE)
     done = film.run()
@@ -120,6 +121,7 @@ def test_a_search_prepares_the_specimen_then_measures_and_reduces_each_position(
     assert "does not bear" in film.state.sessions["session-001"].reason
 
 
+@pytest.mark.slow
 def test_the_recommendation_is_the_best_measured_position() -> None:
     film = Film(STRUCTURE)
     assert film.search.recommend(film.state) is None
@@ -133,6 +135,7 @@ def test_the_recommendation_is_the_best_measured_position() -> None:
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("use", "name"), [("structure", "planner"), ("place", "xy-gp")])
 def test_searching_beats_drawing_at_random(use: Use, name: str) -> None:
     property_ = STRUCTURE if use == "structure" else SMOOTH
@@ -150,6 +153,7 @@ def test_searching_beats_drawing_at_random(use: Use, name: str) -> None:
     assert max(found) == property_.max()
 
 
+@pytest.mark.slow
 def test_the_same_seed_gives_the_same_positions() -> None:
     def trace(seed: int) -> list[tuple[int, int]]:
         film = Film(SMOOTH, seed=seed)

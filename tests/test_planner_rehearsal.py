@@ -139,6 +139,7 @@ def play(state: State, world: int = 0, policy: str = "planner") -> Any:
     )
 
 
+@pytest.mark.slow
 def test_a_rehearsal_repeats_and_leaves_the_state_as_it_was() -> None:
     state = told(credits=27.5)
     before = copy.deepcopy(state)
@@ -160,6 +161,7 @@ def test_a_branch_goes_its_own_way() -> None:
     assert len(bench.state.observations) == 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("policy", ["planner", "fixed", "random", "single-source"])
 def test_every_policy_goes_the_way_of_samples(policy: str) -> None:
     played = play(Bench(SAMPLES, credits=130.0, hours=60.0).state, 2, policy)
@@ -190,6 +192,7 @@ THEORY = Workflow.model_validate(
 )  # fmt: skip
 
 
+@pytest.mark.slow
 def test_theory_is_rehearsed_and_drawn_together_by_fits() -> None:
     state = Bench(THEORY, credits=60.0, hours=50.0).state
     played = play(state)
@@ -287,6 +290,7 @@ def test_forecast_counts_what_never_came_as_later_than_all() -> None:
     assert never.low is None and never.contains(None) and not never.contains(1e9)
 
 
+@pytest.mark.slow
 def test_forecast_has_a_row_a_policy_in_order() -> None:
     among = [Contender(label=n, policy=n, settings=LIGHT) for n in ("planner", "random")]
     tasks = tasks_for(Bench(SAMPLES, credits=60.0, hours=50.0).state, among, worlds=8)

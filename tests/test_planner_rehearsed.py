@@ -147,6 +147,7 @@ def few_worlds(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(_rehearsed, "_MORE_WORLDS", 1)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("few_worlds")
 def test_the_same_state_gives_the_same_choice_with_real_rehearsals() -> None:
     def decide() -> Any:
@@ -169,6 +170,7 @@ def test_contenders_fit_the_workflow() -> None:
         make_policy("rehearsed", SAMPLES, Maximize(quantity="height", over="positions"))
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("few_worlds")
 def test_a_campaign_and_the_planner_by_itself_can_be_rehearsed() -> None:
     raw = raw_library_spec(policy="rehearsed", budget={"credits": 26, "hours": 30})

@@ -46,6 +46,7 @@ def where(decision: Decision) -> tuple[int, int]:
     return decision.actions[0].target.positions[0]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("use", ["structure", "place", "random"])
 def test_a_fresh_policy_decides_as_the_one_that_lived_through_everything(use: Use) -> None:
     film = Film(STRUCTURE + 0.3 * SMOOTH, use)
@@ -58,6 +59,7 @@ def test_a_fresh_policy_decides_as_the_one_that_lived_through_everything(use: Us
         film.obey(lived)
 
 
+@pytest.mark.slow
 def test_wishes_hold_from_the_next_decision_on_and_fresh_policies_agree() -> None:
     film = Film(SMOOTH)
     film.measure(9)
@@ -74,6 +76,7 @@ def test_wishes_hold_from_the_next_decision_on_and_fresh_policies_agree() -> Non
     assert best is not None and best.estimate.value > SMOOTH.mean(), "the answer is the goal's"
 
 
+@pytest.mark.slow
 def test_another_reward_turns_the_search_round_and_back() -> None:
     film = Film(SMOOTH)
     film.measure(12)
@@ -84,6 +87,7 @@ def test_another_reward_turns_the_search_round_and_back() -> None:
     assert np.mean(low) < SMOOTH.mean() < np.mean(high)
 
 
+@pytest.mark.slow
 def test_a_reward_may_be_no_number_at_some_places() -> None:
     film = Film(SMOOTH)
     film.measure(12)
@@ -114,6 +118,7 @@ def test_a_wish_for_a_place_that_is_not_there_ends_no_session() -> None:
     assert film.search.decide(film.state).actions == plain.actions
 
 
+@pytest.mark.slow
 def test_a_policy_that_is_asked_about_another_campaign_starts_anew() -> None:
     first, second = Film(SMOOTH, seed=1), Film(STRUCTURE, seed=2)
     for film in (first, second):
@@ -153,6 +158,7 @@ def test_dwells_that_a_limit_does_not_bear_are_not_chosen() -> None:
     assert (tight.state.largest_dose or (0.0,))[0] <= 28.0
 
 
+@pytest.mark.slow
 def test_a_place_with_a_bad_spectrum_may_be_measured_again_but_not_for_ever() -> None:
     film = Film(SMOOTH, flow=WATCHED, credits=200)
     film.measure(10)

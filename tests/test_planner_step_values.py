@@ -96,6 +96,7 @@ def test_too_few_detours_teach_nothing() -> None:
         learn_step_values(played, bench().state)
 
 
+@pytest.mark.slow
 def test_a_detour_departs_once_and_is_the_same_every_time() -> None:
     state = bench(100.0).state
     (straight, *others) = detour_tasks(state, 1, detours=6)

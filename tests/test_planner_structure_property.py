@@ -55,6 +55,7 @@ def learnt(truth: np.ndarray, models: tuple[str, ...], count: int = 60) -> Local
     return belief
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("truth", "best"), [(HIDDEN, "structure"), (SMOOTH, "place")])
 def test_the_model_that_foretells_is_believed(truth: np.ndarray, best: str) -> None:
     belief = learnt(truth, QUICK)
@@ -76,6 +77,7 @@ def test_scores_forget() -> None:
     assert belief.scores["place"] - belief.scores["structure"] < early
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("model", ["structure", "deep", "trees"])
 def test_models_of_structure_predict_what_they_have_not_seen(model: str) -> None:
     belief = learnt(HIDDEN, ("place", model))
@@ -104,6 +106,7 @@ def test_a_training_goes_on_from_the_last_one_and_only_where_it_is_due(
     assert all(b >= 1.25 * a for a, b in itertools.pairwise(steps))
 
 
+@pytest.mark.slow
 def test_a_wished_overview_teaches_more_than_the_search_for_the_largest() -> None:
     maps = {}
     for explore in (0.0, 1.0):
@@ -113,6 +116,7 @@ def test_a_wished_overview_teaches_more_than_the_search_for_the_largest() -> Non
     assert maps[1.0] < maps[0.0]
 
 
+@pytest.mark.slow
 def test_the_search_finds_a_large_value_and_says_how_sure_it_is() -> None:
     made = session()
     play(made, HIDDEN, 40)
@@ -121,6 +125,7 @@ def test_the_search_finds_a_large_value_and_says_how_sure_it_is() -> None:
     assert 0.0 < estimate.std < 0.06, "it was measured with 0.05"
 
 
+@pytest.mark.slow
 def test_the_same_seed_and_answers_give_the_same_visits() -> None:
     a, b = (play(session(models=("structure", "deep"), seed=3), HIDDEN, 24) for _ in range(2))
     assert a == b
@@ -137,6 +142,7 @@ def test_minutes_are_those_of_way_settling_and_dwell() -> None:
     assert made.minutes == pytest.approx((way / 2.0 + 12 * 8.0) / 60.0)
 
 
+@pytest.mark.slow
 def test_where_ways_are_long_the_next_place_is_near() -> None:
     def way(speed: float) -> float:
         prices = ProbePrices(speed_px_per_s=speed, settle_s=0.1, dwells_s=(0.1,))
@@ -155,6 +161,7 @@ def dwell(noise_at_1s: float, settle_s: float) -> float:
     return float(np.mean([v.dwell_s for v in play(session(prices=prices), HIDDEN, 24)[8:]]))
 
 
+@pytest.mark.slow
 def test_a_dwell_is_as_long_as_its_noise_and_the_way_make_it_worth() -> None:
     assert dwell(0.01, 0.1) < 0.5, "almost without noise the shortest"
     assert dwell(2.0, 20.0) > 5.0, "much noise after a dear move: stay"
@@ -222,6 +229,7 @@ def test_more_like_a_place_goes_to_what_looks_like_it() -> None:
     assert PATCHES[visit.position[0] * SIDE + visit.position[1], 0] < -2.0
 
 
+@pytest.mark.slow
 def test_another_reward_sees_what_was_measured_anew() -> None:
     made = session(rewards={"lowest": lambda v: -v["y"]})
     play(made, HIDDEN, 24)

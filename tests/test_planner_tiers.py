@@ -269,6 +269,7 @@ def test_it_stops_when_the_budget_is_used_up() -> None:
     assert decision.kind == "stop" and "budget is used up" in decision.reason
 
 
+@pytest.mark.slow
 def test_it_goes_on_after_the_peak_only_to_confirm_it() -> None:
     def stops(std: float | None) -> Play:
         goal = Maximize(quantity="height", worth_credits=60.0, confirm_std=std)
@@ -308,6 +309,7 @@ def test_decisions_are_a_function_of_the_state_and_change_nothing() -> None:
         assert fresh.decide(play.state) == play.decide() == first
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "goal",
     [

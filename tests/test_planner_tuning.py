@@ -93,6 +93,7 @@ def test_a_plan_gains_more_the_longer_it_is() -> None:
     assert (np.diff(gains) > 0).all() and gains[0] > 0
 
 
+@pytest.mark.slow
 def test_it_keeps_the_instrument_better_than_what_does_not_forget() -> None:
     planner, ours = run("planner", hours=48)
     _, static = run("static", hours=48)

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 
 from probewise.theory import (
     NAMES,
@@ -69,6 +70,7 @@ def test_sampler_ends_on_absurd_likelihoods() -> None:
     assert np.all(np.isfinite(found.points)) and np.abs(found.points[:, 0]).max() < 0.5
 
 
+@pytest.mark.slow
 def test_parameters_and_boundary_are_recovered_with_honest_errors() -> None:
     scores, edges = [], []
     for seed in range(12):
@@ -124,6 +126,7 @@ def foreign_truth(design: np.ndarray, edge_sm: float) -> np.ndarray:
     return peak / (1 + np.exp((x - edge_sm) / 0.008)) * np.exp(-0.5 * window)
 
 
+@pytest.mark.slow
 def test_a_wrong_model_does_not_collapse_on_a_wrong_answer() -> None:
     scores, misfits = [], []
     for seed in range(6):
