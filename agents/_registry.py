@@ -181,7 +181,7 @@ def _call(make: Any, who: str, config: Mapping[str, Any], full: Mapping[str, Any
             who,
             f"config {dict(config)} ({error})",
             _keywords(make, signature),
-            "correct the config of this entry in the campaign file",
+            "correct its config: in the campaign file, or what is given by --config",
         ) from error
     try:
         return make(**full)

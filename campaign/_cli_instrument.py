@@ -16,7 +16,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from ..agents import RegisteredWorker, make_worker, worker_types
-from ..instruments import DriverFault, Interrupted, Microscope, Run
+from ..instruments import DriverFault, Interrupted, Microscope, Run, Watch
 from ..workflow import (
     Action,
     Observed,
@@ -87,6 +87,10 @@ def run_program(
         str, typer.Option(metavar="NAME", help="Who vouches for what needs confirming.")
     ] = "",
     seed: Annotated[int, typer.Option(help="Of all chance in a twin.", min=0)] = 0,
+    watch: Annotated[
+        bool,
+        typer.Option("--watch", help="Tell of spectra as they arrive; end where most are bad."),
+    ] = False,
 ) -> None:
     """Run a program and keep its arrays (NSID) and the log of its commands.
 
@@ -102,7 +106,13 @@ def run_program(
         interrupted = False
         with _microscope(driver, config) as microscope, ends_as_ctrl_c():
             try:
-                run = microscope.console.run(plan, who="instrument run", vouched=vouch, seed=seed)
+                run = microscope.console.run(
+                    plan,
+                    who="instrument run",
+                    vouched=vouch,
+                    seed=seed,
+                    watch=_onlooker() if watch else None,
+                )
             except Interrupted as error:
                 run, interrupted = error.run, True
         _keep(out, plan, run, seed)
@@ -130,6 +140,13 @@ def extract(
             raise SpecError("instrument extract", f"action {action!r}",
                             f"one of {sorted(found)[:20]}", "choose such an action")  # fmt: skip
         typer.echo(program_text(program_of(found[action].commands, action)), nl=False)
+
+
+def _onlooker() -> Watch:
+    """Whoever tells of spectra on the terminal; imported when asked for, since it is not light."""
+    from ._onlooker import Onlooker
+
+    return Onlooker(typer.echo)
 
 
 @contextmanager
@@ -184,15 +201,18 @@ def _is_plain(value: Any) -> bool:
 
 
 def _pair(text: str) -> tuple[str, Any]:
+    """Key and value; what is no number, no truth value and no list is a text as it stands."""
     key, sign, value = text.partition("=")
-    try:
-        if not (key and sign):
-            raise ValueError("no '='")
-        return key.strip(), yaml.safe_load(value)
-    except (ValueError, yaml.YAMLError) as error:
+    if not (key.strip() and sign):
         raise SpecError(
             "instrument", repr(text), "KEY=VALUE", "such as world_seed=3 or max_current_pA=80"
-        ) from error
+        )
+    try:
+        read = yaml.safe_load(value)
+    except (ValueError, yaml.YAMLError):
+        return key.strip(), value
+    plain = read is None or isinstance(read, str | int | float | list)
+    return key.strip(), read if plain else value
 
 
 def _keep(out: Path, program: Program, run: Run, seed: int) -> None:

@@ -13,6 +13,7 @@ import pytest
 from typer.testing import CliRunner
 
 from probewise.campaign._cli import app
+from probewise.campaign._cli_instrument import _pair
 from probewise.campaign._nsid import dataset_name
 from probewise.campaign._store import Hdf5Store
 from probewise.instruments import DriverFault, StemTwinDriver, Watchdogs
@@ -92,6 +93,44 @@ def test_a_run_keeps_arrays_program_and_log(program: Path, tmp_path: Path) -> No
         assert found[dataset_name("overview")].attrs["units"] == "count"
 
 
+@pytest.mark.parametrize(
+    ("name", "driver"),
+    [("overview_and_spectra", "stem-twin"), ("along_a_path", "spm-twin")],
+)
+def test_programs_that_are_shown_run_and_give_data(tmp_path: Path, name: str, driver: str) -> None:
+    file = Path(__file__).parents[1] / "examples" / "programs" / f"{name}.yaml"
+    code, shown, _ = run("run", str(file), "--driver", driver, "--out", str(tmp_path / "out"))
+    assert code == 0, shown
+    lines = (tmp_path / "out" / "commands.jsonl").read_text().splitlines()
+    assert [json.loads(t)["outcome"] for t in lines] == ["done"] * len(load_program(file).commands)
+
+
+def test_the_device_of_ophyd_that_is_shown_runs_the_program_that_is_shown(tmp_path: Path) -> None:
+    pytest.importorskip("ophyd_async", reason="the extra 'bluesky' is not installed")
+    file = Path(__file__).parents[1] / "examples" / "programs" / "point_by_point.yaml"
+    parts = ("y=axes.y", "x=axes.x", "detector=counter", "key=sim-counter-channel-1-value")
+    config = [a for c in ("device=simulated-point", *parts) for a in ("--config", c)]
+    out = str(tmp_path / "out")
+    code, shown, _ = run("run", str(file), "--driver", "ophyd", "--out", out, *config)
+    assert code == 0, shown
+    assert "overview, spectra" in shown
+
+
+def test_who_watches_sees_quality_and_the_time_left_as_spectra_arrive(tmp_path: Path) -> None:
+    file = tmp_path / "line.yaml"
+    at = "{line: {start: [20, 20], end: [180, 180], points: 100}}"
+    frames = "{at: [[50, 50]], frames: 3, name: frames}"
+    file.write_text(f"- load: {{sample: f}}\n- spectrum: {{at: {at}}}\n- spectrum: {frames}\n")
+    given = ("run", str(file), "--driver", "stem-twin", "--out")
+    code, shown, _ = run(*given, str(tmp_path / "seen"), "--watch")
+    assert code == 0, shown
+    told = [t for t in shown.splitlines() if t.startswith("spectrum ")]
+    assert "of 100: keep" in told[0] and "of 3: keep" in told[-1]
+    assert any(t.endswith("left") for t in told) and not told[-1].endswith("left")
+    code, shown, _ = run(*given, str(tmp_path / "unseen"))
+    assert code == 0 and "of 100" not in shown
+
+
 def test_a_person_vouches_for_a_long_dwell(tmp_path: Path) -> None:
     file = tmp_path / "long.yaml"
     file.write_text(LONG)
@@ -127,6 +166,34 @@ def test_what_is_no_microscope_is_refused(
     code, _, wrong = run("run", str(program), "--out", str(tmp_path / "o"), *arguments)
     assert code == 2
     assert said in wrong and "remedy" in wrong
+
+
+def test_a_config_that_only_looks_like_yaml_is_a_text(tmp_path: Path) -> None:
+    """Compositions and sample names, as one writes them."""
+    assert _pair("composition=O: 3; Bi: 1 - sm") == ("composition", "O: 3; Bi: 1 - sm")
+    assert _pair("composition=Fe: 1") == ("composition", "Fe: 1")
+    assert _pair("sample=2024-01-31") == ("sample", "2024-01-31")
+    assert _pair("max_dwell_s=1.0e-3") == ("max_dwell_s", 1.0e-3)
+    assert _pair("forbidden=[1]") == ("forbidden", [1])
+
+
+@pytest.mark.parametrize(
+    ("command", "said"),
+    [
+        ("place_beam: {at: [[50, 50]]}", "[y, x] in nm"),
+        ("place_beam: {at: [1, 2, 3]}", "[y, x] in nm"),
+        ("spectrum: {at: [[1, 2, 3]]}", "[y, x] in nm"),
+        ("spectrum: {at: []}", "none or several of these at once"),
+    ],
+)
+def test_a_wrong_place_is_told_with_its_command_and_form(
+    tmp_path: Path, command: str, said: str
+) -> None:
+    file = tmp_path / "wrong.yaml"
+    file.write_text(f"- load: {{sample: film}}\n- {command}\n")
+    code, _, wrong = run("dry-run", str(file), "--driver", "stem-twin")
+    assert code == 2
+    assert said in wrong and "command 2" in wrong
 
 
 def test_a_folder_that_cannot_be_made_is_named(program: Path, tmp_path: Path) -> None:

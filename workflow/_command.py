@@ -386,6 +386,8 @@ def command_from(raw: object, who: str = "command") -> AnyCommand:
             f"{first['msg']}; fields of {verb!r}: {sorted(kind.model_fields)}",
             "correct the command",
         ) from error
+    except SpecError as error:  # of a place, which does not know whose it is
+        raise SpecError(f"{who}, {error.who}", error.given, error.allowed, error.remedy) from error
 
 
 def _unknown_verb(verb: object) -> str:

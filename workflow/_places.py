@@ -24,7 +24,9 @@ class Point(Record):
     @model_validator(mode="before")
     @classmethod
     def _from_pair(cls, value: Any) -> Any:
-        if isinstance(value, list | tuple) and len(value) == 2:
+        if isinstance(value, list | tuple):
+            if len(value) != 2 or any(isinstance(v, list | tuple | dict) for v in value):
+                raise ValueError("one place is written [y, x] in nm")
             return {"y_nm": value[0], "x_nm": value[1]}
         return value
 
