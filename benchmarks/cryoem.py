@@ -23,7 +23,7 @@ from probewise.planner._hole_plan import HolePlan
 
 from ._command import RESULTS, seed_list
 from ._cryoem_data import PUBLISHED, Recording, load_recording
-from ._data import VARIABLE
+from ._data import VARIABLE, DataMissingError
 from ._lines import append, records
 from ._records import this_machine
 from ._tables import markdown, plus_minus
@@ -193,7 +193,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = made.parse_args(argv)
     if args.data:
         os.environ[VARIABLE] = str(args.data)
-    recording = load_recording()
+    try:
+        recording = load_recording()
+    except DataMissingError as error:
+        print(error, file=sys.stderr)
+        return 1
     for r in run_missing(recording, args.out, args.seeds, args.horizon):
         head = f"{r['set']}, {r['costs']} costs, {r['policy']}, seed {r['seed']}"
         print(f"{head}: {r['good']} good of {r['imaged']}", file=sys.stderr, flush=True)
