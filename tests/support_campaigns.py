@@ -207,7 +207,7 @@ def fix_kernel(put: Callable[[Any, str, Any], None], module: Any) -> None:
 
 def shrink(put: Callable[[Any, str, Any], None] = setattr) -> None:
     """Few worlds, few points and one kernel: decisions in milliseconds, without torch."""
-    found = {name: module for name, module in sys.modules.items() if name.startswith(_PLANNER)}
+    found = {n: module for n, module in sys.modules.copy().items() if n.startswith(_PLANNER)}
     for module in found.values():
         for name in vars(module).copy():
             if name.lstrip("_") in SMALL:
