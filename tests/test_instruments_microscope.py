@@ -165,7 +165,7 @@ def test_an_overview_that_cannot_be_is_refused_when_the_worker_is_made(config: A
     ],
 )
 def test_a_step_whose_dose_alone_is_too_much_is_refused_before_the_start(
-    limits: dict[str, float], said: str
+    limits: dict[str, Any], said: str
 ) -> None:
     StemTwin(pixels=48).check(SPECTRA)
     tight = StemTwin(pixels=48, **limits)
