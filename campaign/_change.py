@@ -111,8 +111,9 @@ def _check_reward(reward: Formula, found: CampaignSpec, tables: Sequence[Table])
             f"formulas of what is known at positions: {sorted(allowed)}",
             "correct the formula",
         )
+    rows = {id(t): {p: k for k, p in enumerate(t.positions)} for t in tables}
     for table in probed:
-        odd = [p for p, v in _rewards(reward, table, tables) if not np.isfinite(v)]
+        odd = [p for p, v in _rewards(reward, table, tables, rows) if not np.isfinite(v)]
         if odd:
             raise SpecError(
                 "session.reward",
@@ -124,11 +125,16 @@ def _check_reward(reward: Formula, found: CampaignSpec, tables: Sequence[Table])
 
 
 def _rewards(
-    reward: Formula, table: Table, tables: Sequence[Table]
+    reward: Formula,
+    table: Table,
+    tables: Sequence[Table],
+    rows: Mapping[int, Mapping[tuple[int, int], int]],
 ) -> Iterator[tuple[tuple[int, int], float]]:
-    """The reward at the good positions of a table, with what other tables tell of them."""
+    """The reward at the good positions of a table, with what other tables tell of them.
+
+    ``rows`` are the places of positions in a table, by its identity.
+    """
     good = table.columns.get("good", (1.0,) * len(table.positions))
-    rows = {id(t): {p: k for k, p in enumerate(t.positions)} for t in tables}
     for i, position in enumerate(table.positions):
         values = {
             name: t.columns[name][rows[id(t)][position]]

@@ -9,9 +9,8 @@ import typer
 from rich.console import Console
 
 from ..planner import Playthrough, forecasts
-from ..workflow import SpecError
 from ._cli_errors import complaining
-from ._cli_options import Credits, Data, GoalKind, Hours, Seed, budget_of
+from ._cli_options import Credits, Data, GoalKind, Hours, Seed, budget_of, refuse_beside
 from ._forecast import (
     forecast_record,
     forecast_table,
@@ -54,7 +53,11 @@ def forecast_campaign(
                 "--seed": seed, "--data": data, "--goal": goal, "--credits": credits,
                 "--hours": hours,
             }  # fmt: skip
-            _refuse_beside_run([n for n, v in given.items() if v is not None])
+            refuse_beside(
+                given, "forecast", "a run folder and {}",
+                "--worlds, --policies, --json, --parallel and --address with a run folder",
+                "leave the others out, or forecast a campaign file",
+            )  # fmt: skip
             spec, state = state_of_run(source)
         else:
             spec = load_spec(
@@ -81,20 +84,3 @@ def forecast_campaign(
                 f"step values: {step_values}; start with probewise run ... --warm-start",
                 soft_wrap=True, highlight=False,
             )  # fmt: skip
-
-
-def _refuse_beside_run(given: list[str]) -> None:
-    """A run in its middle is forecast as it stands.
-
-    Raises
-    ------
-    SpecError
-        If anything else is asked for.
-    """
-    if given:
-        raise SpecError(
-            "forecast",
-            f"a run folder and {', '.join(given)}",
-            "--worlds, --policies, --json, --parallel and --address with a run folder",
-            "leave the others out, or forecast a campaign file",
-        )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated
 
@@ -21,6 +22,21 @@ GoalKind = Annotated[
 ]
 Credits = Annotated[float | None, typer.Option(help="Another budget in credits.", min=0)]
 Hours = Annotated[float | None, typer.Option(help="Another budget in hours.", min=0)]
+
+
+def refuse_beside(
+    given: Mapping[str, object], who: str, told: str, allowed: str, remedy: str
+) -> None:
+    """Refuse options beside a run that stands as it is; ``told`` has a place for their names.
+
+    Raises
+    ------
+    SpecError
+        If any of the options was given.
+    """
+    names = [name for name, value in given.items() if value is not None]
+    if names:
+        raise SpecError(who, told.format(", ".join(names)), allowed, remedy)
 
 
 def budget_of(credits: float | None, hours: float | None) -> dict[str, float]:

@@ -14,7 +14,7 @@ from ..workflow import Decided, Resumed, SpecError
 from ._attendants import Attendants
 from ._campaign import Campaign
 from ._cli_errors import complaining
-from ._cli_options import Credits, Data, GoalKind, Hours, Seed, Source, budget_of
+from ._cli_options import Credits, Data, GoalKind, Hours, Seed, Source, budget_of, refuse_beside
 from ._finish import finish
 from ._live import LiveView
 from ._load_spec import built_in_names, load_spec
@@ -85,7 +85,11 @@ def run(
                 "--credits": credits, "--hours": hours, "--move-aside": move_old or None,
                 "--warm-start": warm_start,
             }  # fmt: skip
-            _refuse_beside_resume([name for name, value in given.items() if value is not None])
+            refuse_beside(
+                given, "run --resume", "{} as well",
+                "--runtime, --address, --ship, --tracking-uri, --log, --metrics-port and --serve",
+                "leave the others out, or start a new run",
+            )  # fmt: skip
             folder = resume
             campaign = Campaign.resume(
                 resume, runtime=runtime.value, address=address, tracking_uri=tracking_uri,
@@ -109,23 +113,6 @@ def run(
             ends_as_ctrl_c(),
         ):
             _watch(campaign, folder, attendants)
-
-
-def _refuse_beside_resume(given: list[str]) -> None:
-    """A run is taken up as it was started.
-
-    Raises
-    ------
-    SpecError
-        If anything else is asked for.
-    """
-    if given:
-        raise SpecError(
-            "run --resume",
-            f"{', '.join(given)} as well",
-            "--runtime, --address, --ship, --tracking-uri, --log, --metrics-port and --serve",
-            "leave the others out, or start a new run",
-        )
 
 
 def _watch(campaign: Campaign, folder: Path, attendants: Attendants) -> None:
