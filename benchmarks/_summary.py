@@ -28,6 +28,8 @@ VARIANTS = (
     "no-doubt",
 )
 """Policies of probewise's own: no peers of it."""
+ALL_KNOWING = ("oracle-funnel",)
+"""Policies that know what nobody can: bounds, no peers."""
 CLEAR = 2.0
 """Standard errors from which a difference is called one."""
 SMALL = 1e-3
@@ -102,7 +104,7 @@ def _verdicts(
     ours = policies[OURS]
     start = start_of(r for runs in policies.values() for r in runs)
     budget, best = ours[0].budget, ours[0].best
-    peers = {name: runs for name, runs in policies.items() if name not in VARIANTS}
+    peers = {n: runs for n, runs in policies.items() if n not in (*VARIANTS, *ALL_KNOWING)}
     ways: dict[str, tuple[float, float, Callable[[Run], float]]] = {
         HOW[0]: (budget / 2, best - start, lambda r: value_at(r, budget / 2)),
         HOW[1]: (budget, best - start, lambda r: value_at(r, budget)),

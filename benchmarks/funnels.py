@@ -10,7 +10,7 @@ where candidates resemble each other.
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache, partial
 from itertools import product
@@ -66,8 +66,16 @@ FAMILIES = {
 }
 
 
-def world(name: str, seed: int) -> Problem:
-    """The world of a family that belongs to a seed."""
+@dataclass(frozen=True)
+class Proxies:
+    """How well each proxy correlates with the truth, and what it costs."""
+
+    correlations: tuple[float, ...]
+    costs: tuple[float, ...]
+
+
+def world(name: str, seed: int, given: Proxies | None = None) -> Problem:
+    """The world of a family that belongs to a seed; its proxies can be given."""
     family = FAMILIES[name]
     rng = np.random.default_rng([seed, 47])
     points = rng.random((CANDIDATES, DIMENSIONS))
@@ -78,6 +86,8 @@ def world(name: str, seed: int) -> Problem:
     if not family.known:
         correlations = tuple(rng.uniform(0.0, 0.95, 2))
         costs = tuple(c * np.exp(np.clip(0.7 * rng.standard_normal(), -1.3, 1.3)) for c in costs)
+    if given is not None:
+        correlations, costs = given.correlations, given.costs
     proxies = [
         r * quality + np.sqrt(1.0 - r**2) * _scaled(rng.standard_normal(CANDIDATES))
         for r in correlations
@@ -195,7 +205,10 @@ class Funnel:
 def tuned(name: str, budget: float) -> tuple[tuple[float, float], float]:
     """Widths, then weight, with the best mean outcome over the tuning worlds of a family."""
     worlds = [(seed, replace(world(name, seed), budget=budget)) for seed in TUNING_SEEDS]
+    return _best_for(worlds)
 
+
+def _best_for(worlds: Sequence[tuple[int, Problem]]) -> tuple[tuple[float, float], float]:
     def outcome(widths: tuple[float, float], weight: float) -> float:
         ends = []
         for seed, problem in worlds:
@@ -214,6 +227,22 @@ def tuned_funnel(problem: Problem, seed: int) -> Funnel:
     return Funnel(problem, seed, widths=widths, weight=weight)
 
 
+def oracle_funnel(problem: Problem, seed: int) -> Funnel:
+    """A funnel with the widths and the weight that are best for this world's own proxies.
+
+    Nobody knows them beforehand where they differ from world to world: it tells what there is to
+    win.
+    """
+    name = problem.name.removeprefix("funnel-")
+    assert problem.pool is not None, "a funnel needs candidates"
+    quality = problem.outputs(problem.pool)
+    told = [np.corrcoef(quality[q], quality[QUANTITIES[2]])[0, 1] for q in QUANTITIES[:2]]
+    own = Proxies(tuple(map(float, told)), tuple(n.cost for n in problem.nodes[:2]))
+    others = [(s, replace(world(name, s, own), budget=problem.budget)) for s in TUNING_SEEDS]
+    widths, weight = _best_for(others)
+    return Funnel(problem, seed, widths=widths, weight=weight)
+
+
 def untold(problem: Problem, seed: int) -> PlannerPlayer:
     """The planner that has to learn how good the proxies are, although it could have been told."""
     return PlannerPlayer(replace(problem, correlations={}), seed)
@@ -226,6 +255,7 @@ SUITE = Suite(
         "planner": PlannerPlayer,
         "planner-untold": untold,
         "tuned-funnel": tuned_funnel,
+        "oracle-funnel": oracle_funnel,
         "screen": Screen,
         "single-source": partial(PlannerPlayer, policy="single-source"),
         "log-ei": LogEI,
