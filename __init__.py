@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from .workflow import (
     Budget,
     Continuous,
+    Correlation,
     Discrete,
     Discriminate,
     Explore,
@@ -37,6 +38,7 @@ __all__ = [
     "Budget",
     "Campaign",
     "Continuous",
+    "Correlation",
     "Discrete",
     "Discriminate",
     "Explore",

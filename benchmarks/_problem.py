@@ -13,7 +13,17 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from probewise.workflow import Amount, Continuous, Design, Formula, Maximize, Space, Step, Workflow
+from probewise.workflow import (
+    Amount,
+    Continuous,
+    Correlation,
+    Design,
+    Formula,
+    Maximize,
+    Space,
+    Step,
+    Workflow,
+)
 
 Array = NDArray[np.float64]
 Function = Callable[[Array], Array]
@@ -99,6 +109,8 @@ class Problem:
         Full evaluations at space-filling designs given free of charge at the start.
     sources
         Cheaper quantities of the same property, by the dearer quantity.
+    correlations
+        What is known beforehand of how sources correlate with the goal; policies are told.
     start
         Designs to begin with (n, dim), instead of space-filling ones.
     """
@@ -110,6 +122,7 @@ class Problem:
     best: float
     initial: int
     sources: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    correlations: Mapping[str, Correlation] = field(default_factory=dict)
     start: Array | None = None
 
     @cached_property
@@ -220,6 +233,7 @@ def workflow_of(problem: Problem, *, settable: bool = False) -> Workflow:
         space=problem.space,
         formulas={n.quantity: Formula(expression=n.formula) for n in problem.nodes if n.formula},
         sources=dict(problem.sources),
+        correlations=dict(problem.correlations),
         steps=tuple(
             Step.model_validate(
                 {

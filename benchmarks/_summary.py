@@ -21,6 +21,7 @@ OURS = "planner"
 VARIANTS = (
     "planner",
     "planner-settable",
+    "planner-untold",
     "single-source",
     "gain-alone",
     "chain-alone",

@@ -18,7 +18,7 @@ from itertools import product
 import numpy as np
 from numpy.typing import NDArray
 
-from probewise.workflow import Amount, Design
+from probewise.workflow import Amount, Correlation, Design
 
 from ._ask import PlannerPlayer
 from ._baselines import LogEI, RandomPlayer, Screen, named
@@ -33,6 +33,8 @@ STEPS = ("look", "scan", "test")
 QUANTITIES = ("rough", "fine", "quality")
 COSTS = (1.0, 6.0, 30.0)
 CORRELATIONS = (0.6, 0.85)
+SURE = 0.05
+"""How sure correlations are that the planner is told: among 300 candidates they scatter by less."""
 BUDGET = 600.0
 TUNING_SEEDS = range(100_000, 100_040)
 WEIGHTS = (0.77, 0.5, 1.0)
@@ -106,6 +108,11 @@ def world(name: str, seed: int) -> Problem:
         best=float(quality.max()),
         initial=INITIAL,
         sources={QUANTITIES[2]: QUANTITIES[:2]},
+        correlations={
+            q: Correlation(r=r, std=SURE)
+            for q, r in zip(QUANTITIES[:2], CORRELATIONS, strict=True)
+            if family.known
+        },
     )
 
 
@@ -207,11 +214,17 @@ def tuned_funnel(problem: Problem, seed: int) -> Funnel:
     return Funnel(problem, seed, widths=widths, weight=weight)
 
 
+def untold(problem: Problem, seed: int) -> PlannerPlayer:
+    """The planner that has to learn how good the proxies are, although it could have been told."""
+    return PlannerPlayer(replace(problem, correlations={}), seed)
+
+
 SUITE = Suite(
     name="funnels",
     problems={f"funnel-{name}": partial(world, name) for name in FAMILIES},
     policies={
         "planner": PlannerPlayer,
+        "planner-untold": untold,
         "tuned-funnel": tuned_funnel,
         "screen": Screen,
         "single-source": partial(PlannerPlayer, policy="single-source"),

@@ -136,12 +136,10 @@ class Belief:
         inputs = self._parent_values(quantity, data, regressors)
         h = np.column_stack([np.ones(len(y)), *[inputs[r] for r in regressors]])
         x = np.column_stack([data.x[:, controls], *[inputs[p] for p in parents]])
-        sourced = any(r not in parents for r in regressors)
-        variance = self.prior_variance(sourced)
-        prior_mean = np.array([0.0, *[0.0 if r in parents else _SOURCE_FACTOR for r in regressors]])
-        prior_std = np.array(
-            [0.3, *[1.0 if r in parents else _SOURCE_FACTOR_STD for r in regressors]]
-        )
+        variance = self.prior_variance(quantity)
+        factors = [(0.0, 1.0) if r in parents else self._factor(r, quantity) for r in regressors]
+        prior_mean = np.array([0.0, *[mean for mean, _ in factors]])
+        prior_std = np.array([0.3, *[std for _, std in factors]])
         kernel: Kernel = default_kernel(x.shape[1], variance)
         due = len(y) if self._smooth else refit_count(len(y))
         if due >= 4:
@@ -153,10 +151,18 @@ class Belief:
             quantity, location, scale, controls, parents, regressors, beta, cov, process, y, h
         )
 
-    @staticmethod
-    def prior_variance(sourced: bool) -> float:
-        """Of a process in standard units: all, or what a cheaper source of it leaves."""
-        return 1.0 - _SOURCE_FACTOR**2 if sourced else 1.0
+    def _factor(self, source: str, quantity: str) -> tuple[float, float]:
+        """Mean and spread of a cheaper source's factor, in standard units: its correlation."""
+        told = self.workflow.correlation(source, quantity)
+        return (_SOURCE_FACTOR, _SOURCE_FACTOR_STD) if told is None else (told.r, told.std)
+
+    def prior_variance(self, quantity: str) -> float:
+        """Of a quantity's process in standard units: all, or what its cheaper source leaves."""
+        parents = self.workflow.parents(quantity)
+        factors = [
+            self._factor(r, quantity)[0] for r in self.regressors(quantity) if r not in parents
+        ]
+        return 1.0 - sum(f**2 for f in factors)
 
     def _parent_values(
         self, quantity: str, data: Data, regressors: tuple[str, ...]

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from ..workflow import State
 from ._network_data import Key, Measured, keys_of, set_inputs, whole_keys, with_scatter
-from ._network_fit import Fit, fit_group
+from ._network_fit import Fit, Told, fit_group
 from ._network_graph import Learned, Network
 from ._network_kernel import Levels, Matrix, Vector
 from ._network_process import GroupProcess
@@ -224,15 +224,26 @@ class NetworkBelief:
             width = self._width(number, x[:due])
             count = len(self.network.groups[number])
             listed = bool(self.network.workflow.space.candidates)
-            memory.fits[key] = fit_group(*given, width, count, listed)
+            memory.fits[key] = fit_group(*given, width, count, listed, self._told(number))
         return memory.fits[key]
+
+    def _told(self, number: int) -> tuple[Told, ...]:
+        """What the workflow tells of how the sources of a group correlate with the last of it."""
+        *sources, last = self.network.groups[number]
+        found = [self.network.workflow.correlation(s, last) for s in sources]
+        return tuple(
+            Told(level, len(sources), float(np.arctanh(t.r)), t.std / (1.0 - t.r**2))
+            for level, t in enumerate(found)
+            if t is not None
+        )
 
     def _add_prior(self, number: int, chain: tuple[str, ...]) -> None:
         """A group of which nothing is measured."""
         node = self.network.learn(chain[0])
         x = np.zeros((0, len(node.controls) + len(node.parents)))
         levels, none = np.zeros(0, dtype=np.int64), np.zeros(0)
-        fit = fit_group(x, levels, none, none, self._width(number, x), len(chain))
+        width, told = self._width(number, x), self._told(number)
+        fit = fit_group(x, levels, none, none, width, len(chain), told=told)
         self.fits.append(fit)
         self.groups.append(GroupProcess(fit.kernel, x, levels, none, none, fit.nugget))
 

@@ -26,6 +26,8 @@ _PECULIAR = (0.3, 1.0)
 """Median and logarithmic spread of roughness where inputs tell nearly all, and where not."""
 _ODDS = 3.0
 """How many nats it costs to believe that points of a continuum are peculiar."""
+_CERTAIN = 1.0 - 1e-6
+"""A correlation beyond this is as good as one."""
 ROUGH_FLOOR = 1e-9
 _NUGGET = 1e-5
 """A roughness below this is a numerical nugget: no new point could profit from it."""
@@ -52,6 +54,20 @@ def prior_lengthscales(widths: Vector) -> Vector:
 
 
 @final
+@dataclass(frozen=True)
+class Told:
+    """What is known beforehand of the correlation of a level with another one.
+
+    ``z`` is Fisher's transform of the correlation, atanh(r), and ``spread`` its standard deviation.
+    """
+
+    level: int
+    other: int
+    z: float
+    spread: float
+
+
+@final
 class _Posterior:
     """Negative log posterior of the hyperparameters and its slope.
 
@@ -71,7 +87,9 @@ class _Posterior:
         count: int,
         rough: tuple[float, float] = _SMOOTH,
         price: float = 0.0,
+        told: tuple[Told, ...] = (),
     ) -> None:
+        self._told = told
         self._price = price + count * float(np.log(rough[1]))
         self.x, self.levels, self.y, self.noise = x, levels, y, noise
         self.count, self.dim = count, x.shape[1]
@@ -127,6 +145,16 @@ class _Posterior:
 
     def __call__(self, theta: Vector) -> tuple[float, Vector]:
         kernel = self.kernel(theta)
+        value, slope = self._misfit(kernel) if len(self.y) else (0.0, np.zeros_like(theta))
+        z = (theta - self.center) / self.spread
+        value += 0.5 * float(z @ z) + self._price
+        slope += z / self.spread
+        for told in self._told:
+            value += self._add_told(told, kernel, slope)
+        return value, slope
+
+    def _misfit(self, kernel: LevelKernel) -> tuple[float, Vector]:
+        """Negative log marginal likelihood and its slope."""
         n, d = self.count, self.dim
         size = len(self.y)
         parts = [matern(self.x, self.x, kernel.lengthscales[m]) for m in range(n)]
@@ -139,13 +167,13 @@ class _Posterior:
         try:
             lower = cholesky(covariance, lower=True, check_finite=False)
         except LinAlgError:
-            return 1e10, np.zeros_like(theta)
+            return 1e10, np.zeros_like(self.center)
         logs = float(np.sum(np.log(np.diag(lower))))
         gap = inverse_by(lower)
         weights = gap @ self.y
         value = 0.5 * float(self.y @ weights) + logs
         gap -= np.outer(weights, weights)
-        slope = np.zeros_like(theta)
+        slope = np.zeros_like(self.center)
         for m in range(n):
             outer = gap if n == 1 else gap * np.outer(shares[:, m], shares[:, m])
             bend = outer * parts[m][1]
@@ -157,8 +185,27 @@ class _Posterior:
             slope[n * d + n + m] = 0.5 * kernel.roughness[m] * float(same)
         for i, (level, m) in enumerate(np.column_stack(self.below).tolist()):
             slope[n * d + 2 * n + i] = self._share_slope(kernel, parts[m][0], gap, level, m)
-        z = (theta - self.center) / self.spread
-        return value + 0.5 * float(z @ z) + self._price, slope + z / self.spread
+        return value, slope
+
+    def _add_told(self, told: Told, kernel: LevelKernel, slope: Vector) -> float:
+        """What the posterior loses where a correlation is not as told; adds to its slope."""
+        n, d = self.count, self.dim
+        own = kernel.variances + kernel.roughness
+        a, b = kernel.shares[told.level], kernel.shares[told.other]
+        first, second, both = float(a**2 @ own), float(b**2 @ own), float((a * b) @ own)
+        root = np.sqrt(first * second)
+        r = float(np.clip(both / root, -_CERTAIN, _CERTAIN))
+        gap = (np.arctanh(r) - told.z) / told.spread
+        pull = gap / told.spread / (1.0 - r**2)
+        by_own = pull * (a * b / root - 0.5 * r * (a**2 / first + b**2 / second))
+        slope[n * d : n * d + n] += by_own * kernel.variances
+        slope[n * d + n : n * d + 2 * n] += by_own * kernel.roughness
+        by_first = pull * own * (b / root - r * a / first)
+        by_second = pull * own * (a / root - r * b / second)
+        for i, (level, m) in enumerate(np.column_stack(self.below).tolist()):
+            slope[n * d + 2 * n + i] += by_first[m] * (level == told.level)
+            slope[n * d + 2 * n + i] += by_second[m] * (level == told.other)
+        return 0.5 * gap**2
 
     def _share_slope(
         self, kernel: LevelKernel, value: Matrix, gap: Matrix, level: int, which: int
@@ -177,17 +224,22 @@ def fit_group(
     widths: Vector,
     count: int,
     listed: bool = False,
+    told: tuple[Told, ...] = (),
 ) -> Fit:
     """Kernel and roughness for data x (n, d), levels (n,), y (n,) with noise variances (n,).
 
     ``widths`` (d,) are the spans of the inputs, ``count`` the number of levels. Two beliefs
     compete: that nearly all follows smoothly from the inputs, and, where there are several levels
     or the candidates are ``listed``, that much belongs to each point alone. Fewer than three data
-    say nothing about a kernel: the prior's is returned.
+    say nothing about a kernel: the prior's is returned, with correlations as ``told``.
     """
-    smooth = _Posterior(x, levels, y, noise, widths, count)
+    smooth = _Posterior(x, levels, y, noise, widths, count, told=told)
     if len(y) < 3:
-        return smooth.fit(smooth.center, 0.5)
+        theta = smooth.center
+        if told:
+            none = _Posterior(x[:0], levels[:0], y[:0], noise[:0], widths, count, told=told)
+            theta = _climb(none, theta)[1]
+        return smooth.fit(theta, 0.5)
     n, d = count, x.shape[1]
     short = smooth.center.copy()
     short[: n * d] += np.log(0.4)
@@ -195,7 +247,7 @@ def fit_group(
     found = [_climb(smooth, smooth.center), _climb(smooth, short)]
     if listed or count > 1:
         price = 0.0 if listed else _ODDS
-        peculiar = _Posterior(x, levels, y, noise, widths, count, _PECULIAR, price)
+        peculiar = _Posterior(x, levels, y, noise, widths, count, _PECULIAR, price, told)
         found.append(_climb(peculiar, peculiar.center))
     posterior, theta, value = min(found, key=lambda f: f[2])
     return posterior.fit(theta, _doubt(posterior, theta, value))

@@ -150,8 +150,7 @@ class PossibleWorld:
         root = np.linalg.cholesky(node.beta_cov + 1e-12 * np.eye(len(node.beta)))
         beta = node.beta + root @ rng.standard_normal(len(node.beta))
         x, noise = node.process.x, node.process.noise
-        sourced = any(r not in node.parents for r in node.regressors)
-        variance = belief.prior_variance(sourced)
+        variance = belief.prior_variance(quantity)
         kernel = plausible_kernel(node.process.kernel, x, node.residual, noise, variance, rng)
         h = node.h
         if len(node.y) and not node.parents:

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from probewise.planner._network_data import with_scatter
-from probewise.planner._network_fit import _Posterior, fit_group
+from probewise.planner._network_fit import Fit, Told, _Posterior, fit_group
 from probewise.planner._network_kernel import LevelKernel
 from probewise.planner._network_process import GroupProcess
 
@@ -37,10 +37,13 @@ def process(levels: int = 2) -> GroupProcess:
     return GroupProcess(kernel(levels), x, level, y, noise, np.full(levels, 1e-6))
 
 
-@pytest.mark.parametrize("levels", [1, 2])
-def test_the_slope_of_the_posterior_is_exact(levels: int) -> None:
+TOLD = (Told(0, 2, float(np.arctanh(0.6)), 0.1), Told(1, 2, float(np.arctanh(0.85)), 0.1))
+
+
+@pytest.mark.parametrize(("levels", "told"), [(1, ()), (2, ()), (3, TOLD)])
+def test_the_slope_of_the_posterior_is_exact(levels: int, told: tuple[Told, ...]) -> None:
     x, level, y, noise = data(levels=levels)
-    posterior = _Posterior(x, level, y, noise, np.ones(2), levels)
+    posterior = _Posterior(x, level, y, noise, np.ones(2), levels, told=told)
     theta = posterior.center + 0.2 * np.random.default_rng(1).standard_normal(len(posterior.center))
     theta[3 * levels : 4 * levels] = np.log(1e-3)
     _, slope = posterior(theta)
@@ -196,3 +199,32 @@ def test_no_data_break_the_algebra(values: list[float], spread: float, seed: int
     for part in (moments.mean, moments.std, moments.mean_slope, moments.std_slope):
         assert np.isfinite(part).all()
     assert (moments.std >= 0).all()
+
+
+def correlations(fit: Fit) -> Any:
+    """Correlations (L, L) of all levels of a fit at one input."""
+    k = fit.kernel
+    covariance = (k.shares * (k.variances + k.roughness)) @ k.shares.T
+    root = np.sqrt(np.diag(covariance))
+    return covariance / np.outer(root, root)
+
+
+@pytest.mark.parametrize("n", [0, 1, 30])
+@pytest.mark.parametrize("listed", [False, True])
+def test_what_was_told_of_a_source_holds_until_data_contradict_it(n: int, listed: bool) -> None:
+    rng = np.random.default_rng(3)
+    x, level = rng.random((n, 2)), np.arange(n) % 3
+    if n > 2:
+        x[1::3] = x[2::3] = x[::3]
+    y = rng.standard_normal(n)  # in which nothing correlates
+    fit = fit_group(x, level, y, np.full(n, 1e-4), np.ones(2), 3, listed, TOLD)
+    assert correlations(fit)[2, :2] == pytest.approx([0.6, 0.85], abs=0.08)
+
+
+def test_many_data_weigh_more_than_what_was_told() -> None:
+    rng = np.random.default_rng(3)
+    x = np.tile(rng.random((120, 2)), (2, 1))
+    y, level = rng.standard_normal(240), np.repeat([0, 1], 120)
+    told = (Told(0, 1, float(np.arctanh(0.9)), 0.5),)
+    fit = fit_group(x, level, y, np.full(240, 1e-4), np.ones(2), 2, True, told)
+    assert abs(correlations(fit)[0, 1]) < 0.35

@@ -12,7 +12,7 @@ from probewise.planner import Belief, belief_from, relevant_quantities
 from probewise.planner import _belief as module
 from probewise.planner._gp import Matrix
 from probewise.planner._node import Data, refit_count
-from probewise.workflow import Grid, Target, Workflow
+from probewise.workflow import Correlation, Grid, Target, Workflow
 
 RNG = np.random.default_rng(0)
 X = RNG.random((9, 2))
@@ -126,6 +126,14 @@ def test_a_source_that_does_not_correlate_is_dropped() -> None:
     got, _ = factor("height", known)
     assert before == pytest.approx(0.9)
     assert abs(got) < 0.2
+
+
+def test_what_was_told_of_a_source_is_where_its_factor_begins() -> None:
+    told = DESIGNS.model_copy(update={"correlations": {"rough": Correlation(r=0.5, std=0.05)}})
+    known = belief(told)
+    assert factor("height", known) == pytest.approx((0.5, 0.05))
+    assert known.prior_variance("height") == pytest.approx(0.75)
+    assert belief(DESIGNS).prior_variance("height") == pytest.approx(1.0 - 0.9**2)
 
 
 def test_a_cheap_source_teaches_about_the_dear_one() -> None:

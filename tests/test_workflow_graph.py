@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 import time
 from concurrent.futures import ThreadPoolExecutor
 from importlib import resources
 from typing import Any
 
+import numpy as np
 import pytest
 import yaml
 
@@ -14,6 +16,7 @@ from probewise.workflow import (
     Action,
     Amount,
     ArrayRef,
+    Correlation,
     Estimate,
     Failure,
     Inventory,
@@ -188,6 +191,38 @@ def test_workflow_that_cannot_work_is_refused(
     with pytest.raises(SpecError, match=message) as caught:
         workflow(*steps, **more)
     assert caught.value.remedy
+
+
+SOURCES = [{"name": q, "produces": q} for q in ("look", "scan", "truth")]
+CHAIN = {"truth": ["look", "scan"]}
+
+
+def test_correlations_of_sources_may_be_told() -> None:
+    told = {"look": 0.6, "scan": {"r": 0.8, "std": 0.05}}
+    flow = workflow(*SOURCES, sources=CHAIN, correlations=told)
+    assert flow.correlation("look", "truth") == Correlation(r=0.6, std=0.1)
+    assert flow.correlation("scan", "truth") == Correlation(r=0.8, std=0.05)
+    between = flow.correlation("look", "scan")
+    assert between is not None and between.r == pytest.approx(0.48)
+    assert between.std == pytest.approx(np.hypot(0.6 * 0.05, 0.8 * 0.1))
+    assert flow.correlation("truth", "look") is None
+    assert Workflow.model_validate_json(flow.model_dump_json()) == flow
+    half = workflow(*SOURCES, sources=CHAIN, correlations={"scan": 0.8})
+    assert half.correlation("look", "truth") is None and half.correlation("look", "scan") is None
+
+
+@pytest.mark.parametrize(
+    ("told", "what"),
+    [
+        ({"truth": 0.5}, "correlation for 'truth'"),
+        ({"nothing": 0.5}, "correlation for 'nothing'"),
+        ({"look": 1.0}, "r=1.0"),
+        ({"look": {"r": 0.5, "std": 0.0}}, "std=0.0"),
+    ],
+)
+def test_correlations_that_cannot_be_are_refused(told: dict[str, Any], what: str) -> None:
+    with pytest.raises(SpecError, match=re.escape(what)):
+        workflow(*SOURCES, sources=CHAIN, correlations=told)
 
 
 def test_sources_that_run_in_a_circle_are_refused() -> None:

@@ -110,7 +110,7 @@ from ._orders import (
 )
 from ._places import Line, Point, Raster, Rectangle, Where
 from ._program import Program, load_program, program_from, program_of, program_text
-from ._quantity import Port, Prior, parse_unit, same_unit
+from ._quantity import Correlation, Port, Prior, parse_unit, same_unit
 from ._reading import Chunk, Entry, Frame, Reading, assembled, is_whole
 from ._space import Continuous, Design, Discrete, Space, Variable
 from ._state import Session, State
@@ -171,6 +171,7 @@ __all__ = [
     "Commitment",
     "Continue",
     "Continuous",
+    "Correlation",
     "Decided",
     "Decision",
     "Deny",

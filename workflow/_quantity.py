@@ -116,3 +116,36 @@ class Prior(Record):
         if self.std <= 0:
             raise SpecError("prior", f"std={self.std}", "std > 0", "give the expected spread")
         return self
+
+
+class Correlation(Record):
+    """What is known beforehand of how a source correlates with what it is a source of.
+
+    Pearson's ``r`` over the space (or over the candidates), and how sure that is: about one
+    standard deviation. Written ``0.85`` alone it is sure to 0.1.
+    """
+
+    r: float
+    std: float = 0.1
+
+    @model_validator(mode="before")
+    @classmethod
+    def _from_number(cls, value: Any) -> Any:
+        return {"r": value} if isinstance(value, int | float | str) else value
+
+    @model_validator(mode="after")
+    def _possible(self) -> Correlation:
+        if not (-1.0 < self.r < 1.0 and 0.0 < self.std <= 1.0):
+            raise SpecError(
+                "correlation",
+                f"r={self.r}, std={self.std}",
+                "-1 < r < 1 and 0 < std <= 1",
+                "give Pearson's correlation of the two quantities and its uncertainty",
+            )
+        return self
+
+    def times(self, other: Correlation) -> Correlation:
+        """Of two sources with each other, if their errors have nothing to do with each other."""
+        r = self.r * other.r
+        std = ((self.r * other.std) ** 2 + (other.r * self.std) ** 2) ** 0.5
+        return Correlation(r=r, std=max(std, 1e-6))

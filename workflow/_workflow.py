@@ -13,7 +13,7 @@ from ._errors import SpecError
 from ._formula import Formula
 from ._inventory import Inventory
 from ._model import Name, Record
-from ._quantity import Port, Prior, same_unit
+from ._quantity import Correlation, Port, Prior, same_unit
 from ._space import Space
 from ._step import Step
 
@@ -26,6 +26,9 @@ class Workflow(Record):
     sources
         For a quantity, other quantities that estimate the same property, from the cheapest and
         least trusted to the dearest; each is learned as a linear source of the next.
+    correlations
+        What is known of sources beforehand, from earlier campaigns or from the literature: how
+        each correlates with the quantity that it is a source of. Of others it is learned.
     priors
         Mean and spread of quantities before anything is measured. Where there is none, the planner
         learns the scale from a few space-filling measurements.
@@ -38,6 +41,7 @@ class Workflow(Record):
     space: Space
     steps: tuple[Step, ...] = Field(min_length=1)
     sources: dict[str, tuple[str, ...]] = {}
+    correlations: dict[str, Correlation] = {}
     priors: dict[str, Prior] = {}
     formulas: dict[Name, Formula] = {}
 
@@ -119,6 +123,14 @@ class Workflow(Record):
                 f"prior or source for {name!r}",
                 f"scalar quantities {sorted(scalars)}",
                 "correct the name or let a step produce it",
+            )
+        listed = {n for v in self.sources.values() for n in v}
+        for name in sorted(set(self.correlations) - listed):
+            raise SpecError(
+                f"workflow {self.name!r}",
+                f"a correlation for {name!r}",
+                f"one of the sources {sorted(listed)}",
+                "list it under sources, before the quantity that it is a source of",
             )
 
     def _check_order(self) -> None:
@@ -268,6 +280,22 @@ class Workflow(Record):
             if quantity in chain and chain.index(quantity) > 0:
                 return (chain[chain.index(quantity) - 1],)
         return ()
+
+    def correlation(self, source: str, quantity: str) -> Correlation | None:
+        """What was told of the correlation of a source with a quantity of the same property.
+
+        Of two sources of the same quantity it is what follows if their errors are independent, and
+        None unless both were told.
+        """
+        for target, sources in self.sources.items():
+            if source not in sources or quantity not in (*sources, target):
+                continue
+            first = self.correlations.get(source)
+            second = self.correlations.get(quantity)
+            if quantity == target or first is None or second is None:
+                return first if quantity == target else None
+            return first.times(second)
+        return None
 
     def open_steps(self, step: Step, target: Target, inventory: Inventory) -> tuple[Step, ...]:
         """Steps still to be done so that ``step`` runs on ``target``, in order, ``step`` last."""
