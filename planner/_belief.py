@@ -9,7 +9,7 @@ world.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import cached_property
 from typing import final
 
@@ -18,8 +18,9 @@ from numpy.typing import NDArray
 from scipy.interpolate import RegularGridInterpolator
 
 from ..workflow import Grid, Workflow
-from ._gp import Matrix, Process, Vector, default_kernel, fit_kernel
-from ._kernels import quick_kernel
+from ._gp import Kernel, Matrix, Process, Vector, default_kernel
+from ._kernel_fit import fit_kernel
+from ._kernels import likelier_kernel, quick_kernel
 from ._node import Data, Node, refit_count, regress
 from ._worlds import Worlds
 
@@ -31,7 +32,11 @@ _QUICK_FEATURES = 192
 
 @final
 class Belief:
-    """The joint belief after some observations. Immutable; the same data give the same belief."""
+    """The joint belief after some observations. Immutable; the same data give the same belief.
+
+    ``quick`` takes the best of a few kernels; ``smooth`` that of a smooth function where the data
+    are likelier under it, fitted anew to all of them.
+    """
 
     def __init__(
         self,
@@ -40,12 +45,15 @@ class Belief:
         data: dict[str, Data],
         grids: dict[str, Grid],
         quick: bool = False,
+        smooth: bool = False,
     ) -> None:
         self.workflow = workflow
         self.quantities = tuple(q for q in workflow.scalars if q in quantities)
         self.data = data
         self.grids = grids
-        self._fit_kernel = quick_kernel if quick else fit_kernel
+        self._smooth = smooth
+        self._fit_kernel: Callable[[Matrix, Vector, Vector, float], Kernel]
+        self._fit_kernel = quick_kernel if quick else likelier_kernel if smooth else fit_kernel
         self._features = _QUICK_FEATURES if quick else None
         self._nodes: dict[str, Node] = {}
 
@@ -132,8 +140,8 @@ class Belief:
         factors = [(0.0, 1.0) if r in parents else self._factor(r, quantity) for r in regressors]
         prior_mean = np.array([0.0, *[mean for mean, _ in factors]])
         prior_std = np.array([0.3, *[std for _, std in factors]])
-        kernel = default_kernel(x.shape[1], variance)
-        due = refit_count(len(y))
+        kernel: Kernel = default_kernel(x.shape[1], variance)
+        due = len(y) if self._smooth else refit_count(len(y))
         if due >= 4:
             beta, _ = regress(kernel, x[:due], y[:due], noise[:due], h[:due], prior_mean, prior_std)
             kernel = self._fit_kernel(x[:due], y[:due] - h[:due] @ beta, noise[:due], variance)

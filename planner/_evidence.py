@@ -13,6 +13,7 @@ from ..workflow import (
     Goal,
     Grid,
     Maximize,
+    Pareto,
     Place,
     State,
     Step,
@@ -62,7 +63,9 @@ def consumed(workflow: Workflow, *quantities: str) -> tuple[str, ...]:
 
 
 def belief_from(state: State, quantities: Sequence[str], quick: bool = False) -> Belief:
-    """The belief about ``quantities`` after all observations of a state; ``quick`` spares torch."""
+    """The belief about ``quantities`` after all observations of a state, for a Pareto goal with
+    kernels of smooth functions where they are likelier; ``quick`` takes the best of a few kernels.
+    """
     rows: dict[str, dict[object, tuple[Design, Estimate, dict[str, float]]]] = {
         q: {} for q in quantities
     }
@@ -99,7 +102,8 @@ def belief_from(state: State, quantities: Sequence[str], quick: bool = False) ->
                 for p in state.workflow.parents(quantity)
             },
         )
-    return Belief(state.workflow, quantities, data, grids, quick)
+    smooth = isinstance(state.goal, Pareto)
+    return Belief(state.workflow, quantities, data, grids, quick, smooth)
 
 
 def measurement_noise(belief: Belief, quantity: str) -> float:

@@ -1,6 +1,4 @@
-"""Gaussian processes: hyperparameters by BoTorch, posteriors and sample paths by NumPy in
-float64.
-"""
+"""Gaussian processes: kernels, posteriors and sample paths by NumPy in float64."""
 
 from __future__ import annotations
 
@@ -15,7 +13,7 @@ from scipy.linalg import cho_factor, cho_solve
 Vector = NDArray[np.float64]
 Matrix = NDArray[np.float64]
 
-_JITTER = 1e-8
+JITTER = 1e-8
 
 
 @final
@@ -30,20 +28,60 @@ class Matern52:
 
     def __call__(self, x: Matrix, z: Matrix) -> Matrix:
         """Covariance of shape (..., n, m) for inputs (..., n, d) and (..., m, d)."""
-        a, b = x / self.lengthscales, z / self.lengthscales
-        square = (
-            np.sum(a**2, -1)[..., :, None]
-            + np.sum(b**2, -1)[..., None, :]
-            - 2.0 * a @ np.swapaxes(b, -1, -2)
-        )
-        r = np.sqrt(5.0 * np.maximum(square, 0.0))
+        r = np.sqrt(5.0 * _squared_distances(x / self.lengthscales, z / self.lengthscales))
         return self.variance * (1.0 + r + r**2 / 3.0) * np.exp(-r)
+
+    @staticmethod
+    def correlation(square: Matrix) -> tuple[Matrix, Matrix]:
+        """Correlations at squared distances in length scales, and minus twice their slope."""
+        r = np.sqrt(5.0 * square)
+        decay = np.exp(-r)
+        return (1.0 + r + r**2 / 3.0) * decay, 5.0 / 3.0 * (1.0 + r) * decay
 
     def frequencies(self, count: int, rng: np.random.Generator) -> Matrix:
         """Draws (count, d) of the spectral density: a multivariate t with 5 degrees of freedom."""
         normal = rng.standard_normal((count, len(self.lengthscales)))
         chi = rng.chisquare(5.0, (count, 1))
         return normal * np.sqrt(5.0 / chi) / self.lengthscales
+
+
+@final
+@dataclass(frozen=True)
+class SquaredExponential:
+    """Kernel of smooth functions with one length scale per input (Rasmussen & Williams 2006,
+    eq. 4.9).
+    """
+
+    lengthscales: Vector
+    variance: float
+
+    def __call__(self, x: Matrix, z: Matrix) -> Matrix:
+        """Covariance of shape (..., n, m) for inputs (..., n, d) and (..., m, d)."""
+        square = _squared_distances(x / self.lengthscales, z / self.lengthscales)
+        return self.variance * np.exp(-0.5 * square)
+
+    @staticmethod
+    def correlation(square: Matrix) -> tuple[Matrix, Matrix]:
+        """Correlations at squared distances in length scales, and minus twice their slope."""
+        found = np.exp(-0.5 * square)
+        return found, found
+
+    def frequencies(self, count: int, rng: np.random.Generator) -> Matrix:
+        """Draws (count, d) of the spectral density, which is normal."""
+        return rng.standard_normal((count, len(self.lengthscales))) / self.lengthscales
+
+
+Kernel = Matern52 | SquaredExponential
+
+
+def _squared_distances(a: Matrix, b: Matrix) -> Matrix:
+    """Squared distances (..., n, m) of points (..., n, d) from points (..., m, d)."""
+    square = (
+        np.sum(a**2, -1)[..., :, None]
+        + np.sum(b**2, -1)[..., None, :]
+        - 2.0 * a @ np.swapaxes(b, -1, -2)
+    )
+    return np.maximum(square, 0.0)
 
 
 def default_kernel(dim: int, variance: float = 1.0) -> Matern52:
@@ -53,61 +91,19 @@ def default_kernel(dim: int, variance: float = 1.0) -> Matern52:
     return Matern52(np.full(dim, 0.25 * np.sqrt(max(dim, 1))), variance)
 
 
-def fit_kernel(x: Matrix, y: Vector, noise: Vector | None, variance: float = 1.0) -> Matern52:
-    """Maximum a posteriori kernel for data (n, d), (n,) with noise variances (n,).
-
-    Length scales have log-normal priors around :func:`default_kernel`, the variance one around
-    ``variance``. Falls back to the prior's kernel for fewer than four data.
-    """
-    dim = x.shape[1]
-    prior = default_kernel(dim, variance)
-    if len(y) < 4 or dim == 0:
-        return prior
-    import torch
-    from botorch.exceptions import ModelFittingError
-    from botorch.fit import fit_gpytorch_mll
-    from botorch.models import SingleTaskGP
-    from gpytorch.kernels import MaternKernel, ScaleKernel
-    from gpytorch.mlls import ExactMarginalLogLikelihood
-    from gpytorch.priors import LogNormalPrior
-
-    torch.set_num_threads(1)
-    base = MaternKernel(
-        2.5,
-        ard_num_dims=dim,
-        lengthscale_prior=LogNormalPrior(float(np.log(prior.lengthscales[0])), 0.5),
-    )
-    scaled = ScaleKernel(base, outputscale_prior=LogNormalPrior(float(np.log(variance)), 0.75))
-    base.lengthscale = torch.tensor(prior.lengthscales)
-    scaled.outputscale = variance
-    model = SingleTaskGP(
-        torch.tensor(x, dtype=torch.float64),
-        torch.tensor(y, dtype=torch.float64)[:, None],
-        None if noise is None else torch.tensor(noise, dtype=torch.float64)[:, None],
-        covar_module=scaled.double(),
-        outcome_transform=None,
-    )
-    try:
-        fit_gpytorch_mll(ExactMarginalLogLikelihood(model.likelihood, model))
-    except ModelFittingError:
-        return prior
-    lengthscales = base.lengthscale.detach().numpy().ravel().copy()
-    return Matern52(lengthscales, float(torch.as_tensor(scaled.outputscale).detach()))
-
-
 @final
 @dataclass(frozen=True)
 class Process:
     """A zero-mean Gaussian process observed at ``x`` (n, d) with noise variances ``noise`` (n,)."""
 
-    kernel: Matern52
+    kernel: Kernel
     x: Matrix
     noise: Vector
 
     @cached_property
     def _factor(self) -> tuple[Matrix, bool]:
         covariance = self.kernel(self.x, self.x)
-        jitter = _JITTER * max(self.kernel.variance, 1e-12)
+        jitter = JITTER * max(self.kernel.variance, 1e-12)
         return cho_factor(covariance + np.diag(self.noise + jitter), lower=True)
 
     def solve(self, y: Matrix) -> Matrix:

@@ -1,13 +1,13 @@
-"""Kernels drawn from their prior and weighed by data: a quick fit, and how sure a fit is."""
+"""Kernels weighed by data: of two families, or drawn from their prior for a quick fit."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
-from ._gp import Matern52, Matrix, Vector, default_kernel
-
-_LENGTH_LOG_STD, _VARIANCE_LOG_STD = 0.5, 0.75
-"""As in :func:`fit_kernel`: log-normal priors of length scales and variance."""
+from ._gp import Kernel, Matern52, Matrix, Vector, default_kernel
+from ._kernel_fit import LENGTH_LOG_STD, VARIANCE_LOG_STD, fit_kernel, fit_smooth_kernel
 
 
 def kernel_draws(dim: int, variance: float, count: int, seed: int = 0) -> list[Matern52]:
@@ -18,14 +18,14 @@ def kernel_draws(dim: int, variance: float, count: int, seed: int = 0) -> list[M
     z[0] = 0.0
     return [
         Matern52(
-            middle.lengthscales * np.exp(_LENGTH_LOG_STD * row[:-1]),
-            variance * float(np.exp(_VARIANCE_LOG_STD * row[-1])),
+            middle.lengthscales * np.exp(LENGTH_LOG_STD * row[:-1]),
+            variance * float(np.exp(VARIANCE_LOG_STD * row[-1])),
         )
         for row in z
     ]
 
 
-def evidence(kernels: list[Matern52], x: Matrix, y: Vector, noise: Vector) -> Vector:
+def evidence(kernels: Sequence[Kernel], x: Matrix, y: Vector, noise: Vector) -> Vector:
     """Log marginal likelihood (k,) of data (n, d), (n,) with noise variances (n,) under each kernel
     (Rasmussen & Williams 2006, eq. 2.30), without its constant.
     """
@@ -35,6 +35,17 @@ def evidence(kernels: list[Matern52], x: Matrix, y: Vector, noise: Vector) -> Ve
     return -0.5 * np.sum(white**2, 1) - np.sum(np.log(np.diagonal(root, axis1=1, axis2=2)), 1)
 
 
+def likelier_kernel(x: Matrix, y: Vector, noise: Vector, variance: float = 1.0) -> Kernel:
+    """A Matérn kernel, or that of a smooth function where the data are likelier under it; both as
+    they fit best.
+    """
+    rough, smooth = fit_kernel(x, y, noise, variance), fit_smooth_kernel(x, y, noise, variance)
+    if smooth is None:
+        return rough
+    under_rough, under_smooth = evidence([rough, smooth], x, y, noise)
+    return smooth if under_smooth > under_rough else rough
+
+
 def quick_kernel(x: Matrix, y: Vector, noise: Vector, variance: float = 1.0) -> Matern52:
     """The most probable of a few kernels: cheap, deterministic, good enough to rehearse with."""
     kernels = kernel_draws(x.shape[1], variance, 48)
@@ -42,20 +53,20 @@ def quick_kernel(x: Matrix, y: Vector, noise: Vector, variance: float = 1.0) -> 
         return kernels[0]
     middle = kernels[0]
     prior = [
-        -0.5 * float(np.sum((np.log(k.lengthscales / middle.lengthscales) / _LENGTH_LOG_STD) ** 2))
-        - 0.5 * (np.log(k.variance / variance) / _VARIANCE_LOG_STD) ** 2
+        -0.5 * float(np.sum((np.log(k.lengthscales / middle.lengthscales) / LENGTH_LOG_STD) ** 2))
+        - 0.5 * (np.log(k.variance / variance) / VARIANCE_LOG_STD) ** 2
         for k in kernels
     ]
     return kernels[int(np.argmax(evidence(kernels, x, y, noise) + prior))]
 
 
 def plausible_kernel(
-    fitted: Matern52, x: Matrix, y: Vector, noise: Vector, variance: float, rng: np.random.Generator
-) -> Matern52:
+    fitted: Kernel, x: Matrix, y: Vector, noise: Vector, variance: float, rng: np.random.Generator
+) -> Kernel:
     """A draw of the kernel's posterior: prior draws, and the fitted one, by their likelihood."""
     if x.shape[1] == 0:
         return fitted
-    kernels = [
+    kernels: list[Kernel] = [
         *kernel_draws(x.shape[1], variance, 64, seed=int(rng.integers(2**31))),
         *([fitted] if len(y) else []),
     ]

@@ -7,7 +7,7 @@ from functools import cached_property
 
 import numpy as np
 
-from ._gp import Matern52, Matrix, Process, Vector
+from ._gp import Kernel, Matrix, Process, Vector
 
 
 @dataclass(frozen=True)
@@ -61,7 +61,7 @@ def refit_count(n: int) -> int:
 
 
 def regress(
-    kernel: Matern52,
+    kernel: Kernel,
     x: Matrix,
     y: Vector,
     noise: Vector,

@@ -14,7 +14,8 @@ from typing import final
 import numpy as np
 
 from ..workflow import Estimate, State, Step, Table, Target, Workflow
-from ._gp import Matrix, Process, Vector, default_kernel, fit_kernel
+from ._gp import Matrix, Process, Vector, default_kernel
+from ._kernel_fit import fit_kernel
 from ._session_visit import Position
 
 

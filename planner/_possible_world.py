@@ -24,7 +24,7 @@ from ..workflow import (
     SpecError,
 )
 from ._belief import Belief
-from ._gp import Matern52, Matrix, Process, Vector, default_kernel
+from ._gp import Kernel, Matrix, Process, Vector, default_kernel
 from ._kernels import plausible_kernel
 from ._worlds import crossings
 
@@ -56,7 +56,7 @@ def not_rehearsable(goal: Goal) -> SpecError:
 class Path:
     """One draw of a Gaussian process: ``waves`` from the prior, corrected at the data ``x``."""
 
-    kernel: Matern52
+    kernel: Kernel
     omega: Matrix
     phase: Vector
     weights: Vector
@@ -69,7 +69,7 @@ class Path:
 
 
 def draw_path(
-    kernel: Matern52, x: Matrix, residuals: Vector, noise: Vector, rng: np.random.Generator
+    kernel: Kernel, x: Matrix, residuals: Vector, noise: Vector, rng: np.random.Generator
 ) -> Path:
     """A path through ``residuals`` (n,) at ``x`` (n, d), seen with noise variances (n,)."""
     omega = kernel.frequencies(_FEATURES, rng)

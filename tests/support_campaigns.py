@@ -202,7 +202,8 @@ def kernel(dim: int, variance: float = 1.0) -> Matern52:
 def fix_kernel(put: Callable[[Any, str, Any], None], module: Any) -> None:
     """Let a module use :func:`kernel` before data and after."""
     put(module, "default_kernel", kernel)
-    put(module, "fit_kernel", lambda x, y, noise, variance=1.0: kernel(x.shape[1], variance))
+    for fit in {"fit_kernel", "likelier_kernel"} & vars(module).keys():
+        put(module, fit, lambda x, y, noise, variance=1.0: kernel(x.shape[1], variance))
 
 
 def shrink(put: Callable[[Any, str, Any], None] = setattr) -> None:

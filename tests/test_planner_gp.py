@@ -1,4 +1,4 @@
-"""Gaussian processes: posteriors by hand, paths that agree with them, fitted kernels."""
+"""Gaussian processes: posteriors by hand, paths that agree with them."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from probewise.planner._gp import Matern52, Process, default_kernel, fit_kernel
+from probewise.planner._gp import Matern52, Process, SquaredExponential, default_kernel
 
 KERNEL = Matern52(np.array([0.3, 0.6]), 1.4)
 RNG = np.random.default_rng(3)
@@ -55,6 +55,15 @@ def test_random_features_reproduce_the_kernel() -> None:
     estimate = 1.4 * np.mean(np.cos(omega @ difference))
     exact = KERNEL(np.zeros((1, 2)), difference[None, :])[0, 0]
     assert estimate == pytest.approx(exact, abs=0.02)
+
+
+def test_the_smooth_kernel_is_a_gaussian_of_scaled_distances_and_so_are_its_frequencies() -> None:
+    smooth = SquaredExponential(np.array([0.3, 0.6]), 1.4)
+    a, b = np.array([[0.1, 0.2]]), np.array([[0.4, 0.8]])
+    assert smooth(a, b)[0, 0] == pytest.approx(1.4 * np.exp(-1.0))
+    omega = smooth.frequencies(60_000, np.random.default_rng(0))
+    estimate = 1.4 * np.mean(np.cos(omega @ (a - b)[0]))
+    assert estimate == pytest.approx(1.4 * np.exp(-1.0), abs=0.02)
 
 
 def test_mean_and_covariance_are_those_of_gaussian_conditioning() -> None:
@@ -104,30 +113,3 @@ def test_a_process_of_no_inputs_is_a_constant() -> None:
     np.testing.assert_allclose(flat.mean(np.zeros((2, 0)), y), 0.7, atol=1e-4)
     paths = flat.paths(np.zeros((2, 0)), residuals(y, 8), np.random.default_rng(7))
     np.testing.assert_allclose(paths, 0.7, atol=1e-2)
-
-
-def test_few_data_leave_the_priors_kernel() -> None:
-    fitted = fit_kernel(X[:3], Y[:3], None, variance=0.5)
-    np.testing.assert_array_equal(fitted.lengthscales, default_kernel(2).lengthscales)
-    assert fitted.variance == 0.5
-
-
-def test_fitted_length_scales_tell_what_matters() -> None:
-    rng = np.random.default_rng(8)
-    x = rng.random((30, 2))
-    fitted = fit_kernel(x, np.sin(9.0 * x[:, 0]), np.full(30, 1e-4))
-    assert fitted.lengthscales[1] > 2.0 * fitted.lengthscales[0]
-    assert fitted.lengthscales.dtype == np.float64
-
-
-def test_the_same_data_give_the_same_kernel() -> None:
-    first, second = (fit_kernel(X, Y, np.full(7, 0.01)) for _ in range(2))
-    np.testing.assert_array_equal(first.lengthscales, second.lengthscales)
-    assert first.variance == second.variance
-
-
-def test_unknown_noise_is_fitted_too() -> None:
-    rng = np.random.default_rng(9)
-    x = rng.random((25, 1))
-    fitted = fit_kernel(x, np.sin(6.0 * x[:, 0]) + 0.05 * rng.standard_normal(25), None)
-    assert 0.1 < fitted.lengthscales[0] < 2.0
