@@ -117,11 +117,27 @@ class NetworkPlanner:
         if self._settings.doubt and len(state.observations) % _DOUBT_EVERY == _DOUBT_EVERY - 1:
             found = self._doubted(state, belief, prices, found)
         if self._settings.doubt and self._is_stale(state, belief, found):
-            wary = belief.inflated(_WARY)
-            doubts = proposals(wary, prices, wary_pool(wary, pool, seed), seed, estimates)
+            doubts = self._ends_doubted(state, belief, prices)
+            if not doubts:
+                wary = belief.inflated(_WARY)
+                doubts = proposals(wary, prices, wary_pool(wary, pool, seed), seed, estimates)
             if doubts and (len(state.observations) % 2 or doubts[0].cost < found[0].cost):
                 found = doubts
         return self._choose(state, found)
+
+    def _ends_doubted(self, state: State, belief: NetworkBelief, prices: Prices) -> list[Proposal]:
+        """Every fourth time, what the doubted belief proposes if that is to measure the end.
+
+        Where a belief promises nothing any more, a better end may lie between those that it knows:
+        the dear step that would tell is worth what is left of the budget.
+        """
+        doubted = belief.doubting() if len(state.observations) % 4 == 3 else None
+        if doubted is None:
+            return []
+        seed = self._seed(state)
+        pool = make_pool(doubted, seed)
+        found = proposals(doubted, prices, pool, seed, self._settings.estimates)
+        return found if found and found[0].quantity == self._goal.quantity else []
 
     def _doubted(
         self, state: State, belief: NetworkBelief, prices: Prices, found: list[Proposal]
@@ -144,8 +160,9 @@ class NetworkPlanner:
     def _is_stale(self, state: State, belief: NetworkBelief, found: list[Proposal]) -> bool:
         """Whether, by its own belief, the rest of the budget would gain next to nothing.
 
-        Then it is more likely that the belief is wrong. Every second decision looks for that, and
-        so does one that would pay more for its little gain.
+        Then it is more likely that the belief is wrong. Every second decision looks for that, in
+        turn with short length scales and with large spreads, and so does one that would pay more
+        for its little gain.
         """
         if not found or not np.isfinite(state.free_credits):
             return False

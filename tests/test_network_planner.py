@@ -356,6 +356,22 @@ def test_a_doubt_takes_no_dearer_step_than_the_belief() -> None:
     assert {p.step.name for p in own._doubted(state, belief, prices, dear)} == {"make", "test"}
 
 
+def test_a_stale_belief_is_asked_every_fourth_time_whether_to_measure_the_end() -> None:
+    workflow, goal = flow(MAKE, TEST), Maximize(quantity="y2")
+    asked = []
+    for most in (6, 7, 8, 11):
+        planner = Planner(workflow, goal, Budget(credits=60))
+        drive(planner, most=most)
+        state, own = planner.state, NetworkPlanner(workflow, goal)
+        belief = NetworkBelief(Network(workflow, "y2"), state, Memory())
+        belief.fits = [replace(f, doubt=0.3) for f in belief.fits]
+        found = own._ends_doubted(state, belief, Prices(state))
+        asked.append((len(state.observations), bool(found)))
+        assert all(p.index <= found[0].index for p in found)
+        assert not found or found[0].step.name == "test"
+    assert {n for n, yes in asked if yes} <= {7, 11} and any(yes for _, yes in asked)
+
+
 @pytest.mark.slow
 def test_who_begins_anew_on_a_state_decides_like_who_came_along() -> None:
     """What is remembered between decisions saves time and changes nothing."""
