@@ -228,14 +228,19 @@ class NetworkBelief:
         return memory.fits[key]
 
     def _told(self, number: int) -> tuple[Told, ...]:
-        """What the workflow tells of how the sources of a group correlate with the last of it."""
-        *sources, last = self.network.groups[number]
-        found = [self.network.workflow.correlation(s, last) for s in sources]
-        return tuple(
-            Told(level, len(sources), float(np.arctanh(t.r)), t.std / (1.0 - t.r**2))
-            for level, t in enumerate(found)
-            if t is not None
-        )
+        """What the workflow tells of how sources in a group correlate with what they are sources of.
+
+        Where that is no part of the group: with the last of it, which is another source then.
+        """
+        workflow, chain = self.network.workflow, self.network.groups[number]
+        found: list[Told] = []
+        for level, source in enumerate(chain[:-1]):
+            target = workflow.target_of(source)
+            other = target if target in chain else chain[-1]
+            told = workflow.correlation(source, other)
+            if told is not None:
+                found.append(Told.of(level, chain.index(other), told.r, told.std))
+        return tuple(found)
 
     def _add_prior(self, number: int, chain: tuple[str, ...]) -> None:
         """A group of which nothing is measured."""

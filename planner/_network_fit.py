@@ -66,6 +66,17 @@ class Told:
     z: float
     spread: float
 
+    @classmethod
+    def of(cls, level: int, other: int, r: float, std: float) -> Told:
+        """From Pearson's r and its standard deviation.
+
+        Where r + std would pass one, the spread is that of r = 1 - std: it would grow beyond all
+        bounds otherwise, and a better source would count less.
+        """
+        near = min(abs(r), 1.0 - std)
+        z = float(np.arctanh(np.clip(r, -_CERTAIN, _CERTAIN)))
+        return cls(level, other, z, std / (1.0 - near**2))
+
 
 @final
 class _Posterior:
@@ -108,12 +119,16 @@ class _Posterior:
         )
 
     def _center(self, widths: Vector, roughness: float) -> Vector:
+        """Medians; the shares of a source that is told to run against another are negative."""
         lengths = np.tile(np.log(prior_lengthscales(widths)), self.count)
         left = 1.0 - _SHARE_MEAN**2
         variances = np.log(np.array([1.0, *[left] * (self.count - 1)]))
         rough = np.full(self.count, np.log(roughness))
         below, above = self.below
-        shares = _SHARE_MEAN ** (below - above).astype(np.float64)
+        signs = np.ones(self.count)
+        for told in sorted(self._told, key=lambda t: -t.other):
+            signs[told.level] = -signs[told.other] if told.z < 0.0 else signs[told.other]
+        shares = signs[below] * signs[above] * _SHARE_MEAN ** (below - above).astype(np.float64)
         return np.concatenate([lengths, variances, rough, shares])
 
     def kernel(self, theta: Vector) -> LevelKernel:

@@ -30,6 +30,8 @@ from ._worlds import crossings
 
 _FEATURES = 256
 _BEST_THEORY = 0.9
+_ALL_BUT_ONE = 0.999
+"""The largest correlation of a theory of which something was told."""
 _SEARCH = 512
 _LINE = 201
 
@@ -96,7 +98,7 @@ class PossibleWorld:
         The same belief and seed give the same world.
 
     A theory that nobody has simulated yet may be good or not: its correlation with the next dearer
-    source is drawn between 0 and 0.9.
+    source is drawn between 0 and 0.9, or about what the workflow tells of it.
     """
 
     def __init__(self, belief: Belief, goal: Goal, seed: int) -> None:
@@ -164,10 +166,14 @@ class PossibleWorld:
         """A theory's predictions (n,) in standard units: its share of the next dearer source."""
         belief = self.belief
         rng = np.random.default_rng([self.seed, 78, belief.quantities.index(quantity)])
-        factor = rng.uniform(0.0, _BEST_THEORY)
+        dearer = [q for q in belief.quantities if quantity in belief.workflow.cheaper(q)]
+        told = belief.workflow.correlation(quantity, dearer[0]) if dearer else None
+        if told is None:
+            factor = rng.uniform(0.0, _BEST_THEORY)
+        else:
+            factor = float(np.clip(rng.normal(told.r, told.std), -_ALL_BUT_ONE, _ALL_BUT_ONE))
         kernel = default_kernel(x.shape[1], 1.0 - factor**2)
         own = draw_path(kernel, x[:0], np.zeros(0), np.zeros(0), rng)
-        dearer = [q for q in belief.quantities if quantity in belief.workflow.cheaper(q)]
         shared = self._standard(dearer[0], x) if dearer else np.zeros(len(x))
         return factor * shared + own(x)
 

@@ -447,3 +447,21 @@ def test_of_a_long_list_the_best_stays_in_view(monkeypatch: pytest.MonkeyPatch) 
     ends = [truth({"a": a, "b": b})["y2"] for a, b in listed.tolist()]
     best = listed[int(np.argmax(ends))]
     assert np.abs(pool.x - best).max(1).min() < 1e-9
+
+
+def test_what_is_told_of_sources_of_sources_is_heeded() -> None:
+    """As for a list of sources: each correlates as told with what it is a source of."""
+    cheap, fair = (
+        {**TEST, "name": n, "produces": p} for n, p in (("skim", "guess"), ("scan", "y"))
+    )
+    told = {"guess": 0.3, "y": -0.7}
+    for sources in ({"y2": ["y"], "y": ["guess"]}, {"y2": ["guess", "y"]}):
+        workflow = flow(MAKE, cheap, fair, TEST, sources=sources, correlations=told)
+        state = Planner(workflow, Maximize(quantity="y2"), Budget(credits=30)).state
+        belief = NetworkBelief(Network(workflow, "y2"), state, Memory())
+        node = belief.network.learn("y2")
+        k = belief.groups[node.group].kernel
+        covariance = (k.shares * (k.variances + k.roughness)) @ k.shares.T
+        r = covariance / np.sqrt(np.outer(np.diag(covariance), np.diag(covariance)))
+        assert r[1, 2] == pytest.approx(-0.7, abs=0.06)
+        assert r[0, 1 if "y" in sources else 2] == pytest.approx(0.3, abs=0.06)

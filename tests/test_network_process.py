@@ -228,3 +228,28 @@ def test_many_data_weigh_more_than_what_was_told() -> None:
     told = (Told(0, 1, float(np.arctanh(0.9)), 0.5),)
     fit = fit_group(x, level, y, np.full(240, 1e-4), np.ones(2), 2, True, told)
     assert abs(correlations(fit)[0, 1]) < 0.35
+
+
+def implied(*told: Told) -> np.ndarray[Any, Any]:
+    """Correlations (L, L) that a group of which nothing is measured has, told these."""
+    none, levels = np.zeros(0), np.zeros(0, dtype=np.int64)
+    count = 1 + max(t.other for t in told)
+    return correlations(
+        fit_group(np.zeros((0, 2)), levels, none, none, np.ones(2), count, told=told)
+    )
+
+
+@pytest.mark.parametrize("r", [0.3, 0.85, 0.95, 0.99])
+def test_a_source_that_is_told_to_run_against_is_the_mirror_of_one_that_runs_with(r: float) -> None:
+    along, against = implied(Told.of(0, 1, r, 0.1))[0, 1], implied(Told.of(0, 1, -r, 0.1))[0, 1]
+    assert against == pytest.approx(-along, abs=1e-3)
+    assert along == pytest.approx(r, abs=0.05)
+    both = implied(Told.of(0, 2, -0.6, 0.1), Told.of(1, 2, 0.85, 0.1))
+    assert both[0, 2] == pytest.approx(-0.6, abs=0.05) and both[0, 1] < 0.0
+
+
+@pytest.mark.parametrize("std", [1.0, 0.1, 0.03, 0.001])
+def test_the_better_a_source_is_told_to_be_the_better_it_is_believed(std: float) -> None:
+    told = [0.0, 0.5, 0.8, 0.9, 0.95, 0.99, 0.999, 1.0 - 1e-16]
+    believed = [implied(Told.of(0, 1, r, std))[0, 1] for r in told]
+    assert believed == sorted(believed)

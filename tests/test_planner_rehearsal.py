@@ -36,6 +36,7 @@ from probewise.planner._rehearsal import RehearsalTask, branched
 from probewise.planner._world_worker import WorldWorker
 from probewise.workflow import (
     Action,
+    Correlation,
     Estimate,
     Explore,
     Issued,
@@ -190,6 +191,22 @@ THEORY = Workflow.model_validate(
         "priors": {"height": PRIOR, "rough": PRIOR, "guess": PRIOR},
     }
 )  # fmt: skip
+
+
+@pytest.mark.parametrize("told", [0.9, -0.9])
+def test_an_unseen_theory_is_as_good_as_was_told(told: float) -> None:
+    flow = THEORY.model_copy(
+        update={
+            "sources": {"height": ("guess",)},
+            "correlations": {"guess": Correlation(r=told, std=0.02)},
+        }
+    )
+    x = np.random.default_rng(0).random((400, 2))
+    found = []
+    for seed in range(12):
+        world = possible_world(Bench(flow).state, seed)
+        found.append(np.corrcoef(world.at("guess", x), world.at("height", x))[0, 1])
+    assert np.median(found) == pytest.approx(told, abs=0.12)
 
 
 @pytest.mark.slow

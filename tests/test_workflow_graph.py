@@ -218,11 +218,19 @@ def test_correlations_of_sources_may_be_told() -> None:
         ({"nothing": 0.5}, "correlation for 'nothing'"),
         ({"look": 1.0}, "r=1.0"),
         ({"look": {"r": 0.5, "std": 0.0}}, "std=0.0"),
+        ({"look": {"r": 0.5, "std": 1e-12}}, "0.001 <= std"),
     ],
 )
 def test_correlations_that_cannot_be_are_refused(told: dict[str, Any], what: str) -> None:
     with pytest.raises(SpecError, match=re.escape(what)):
         workflow(*SOURCES, sources=CHAIN, correlations=told)
+
+
+def test_a_correlation_of_a_source_of_two_quantities_is_refused() -> None:
+    sources = {"truth": ["look"], "scan": ["look"]}
+    with pytest.raises(SpecError, match="a source of"):
+        workflow(*SOURCES, sources=sources, correlations={"look": 0.6})
+    assert workflow(*SOURCES, sources=sources).correlations == {}
 
 
 def test_sources_that_run_in_a_circle_are_refused() -> None:

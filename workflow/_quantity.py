@@ -118,6 +118,10 @@ class Prior(Record):
         return self
 
 
+SUREST = 0.001
+"""The smallest standard deviation of a correlation: nobody knows one better."""
+
+
 class Correlation(Record):
     """What is known beforehand of how a source correlates with what it is a source of.
 
@@ -135,11 +139,11 @@ class Correlation(Record):
 
     @model_validator(mode="after")
     def _possible(self) -> Correlation:
-        if not (-1.0 < self.r < 1.0 and 0.0 < self.std <= 1.0):
+        if not (-1.0 < self.r < 1.0 and SUREST <= self.std <= 1.0):
             raise SpecError(
                 "correlation",
                 f"r={self.r}, std={self.std}",
-                "-1 < r < 1 and 0 < std <= 1",
+                f"-1 < r < 1 and {SUREST} <= std <= 1",
                 "give Pearson's correlation of the two quantities and its uncertainty",
             )
         return self
@@ -148,4 +152,4 @@ class Correlation(Record):
         """Of two sources with each other, if their errors have nothing to do with each other."""
         r = self.r * other.r
         std = ((self.r * other.std) ** 2 + (other.r * self.std) ** 2) ** 0.5
-        return Correlation(r=r, std=max(std, 1e-6))
+        return Correlation(r=r, std=max(std, SUREST))

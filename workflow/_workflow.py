@@ -132,6 +132,15 @@ class Workflow(Record):
                 f"one of the sources {sorted(listed)}",
                 "list it under sources, before the quantity that it is a source of",
             )
+        for name in sorted(self.correlations):
+            targets = [q for q, sources in self.sources.items() if name in sources]
+            if len(targets) > 1:
+                raise SpecError(
+                    f"workflow {self.name!r}",
+                    f"a correlation for {name!r}, a source of {targets}",
+                    "a source of one quantity",
+                    "leave the correlation away: it is then learned for each of them",
+                )
 
     def _check_order(self) -> None:
         if not nx.is_directed_acyclic_graph(self.graph):
@@ -281,21 +290,23 @@ class Workflow(Record):
                 return (chain[chain.index(quantity) - 1],)
         return ()
 
+    def target_of(self, source: str) -> str | None:
+        """The quantity that another one is a source of; None for one that is listed as none."""
+        return next((q for q, sources in self.sources.items() if source in sources), None)
+
     def correlation(self, source: str, quantity: str) -> Correlation | None:
         """What was told of the correlation of a source with a quantity of the same property.
 
         Of two sources of the same quantity it is what follows if their errors are independent, and
         None unless both were told.
         """
-        for target, sources in self.sources.items():
-            if source not in sources or quantity not in (*sources, target):
-                continue
-            first = self.correlations.get(source)
-            second = self.correlations.get(quantity)
-            if quantity == target or first is None or second is None:
-                return first if quantity == target else None
-            return first.times(second)
-        return None
+        first, target = self.correlations.get(source), self.target_of(source)
+        if first is None or quantity == target:
+            return first
+        second = self.correlations.get(quantity)
+        if second is None or self.target_of(quantity) != target:
+            return None
+        return first.times(second)
 
     def open_steps(self, step: Step, target: Target, inventory: Inventory) -> tuple[Step, ...]:
         """Steps still to be done so that ``step`` runs on ``target``, in order, ``step`` last."""
