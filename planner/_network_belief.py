@@ -228,7 +228,7 @@ class NetworkBelief:
         return memory.fits[key]
 
     def _told(self, number: int) -> tuple[Told, ...]:
-        """What the workflow tells of how sources in a group correlate with what they are sources of.
+        """What the workflow tells of how a group's sources correlate with what they are sources of.
 
         Where that is no part of the group: with the last of it, which is another source then.
         """
