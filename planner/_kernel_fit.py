@@ -60,7 +60,9 @@ class _Posterior:
 
     Its parameters are the logarithms of the length scales (d,) and of the variance. ``middle`` (d,)
     and ``spread`` are mean and standard deviation of the logarithms of the length scales. The
-    density is that of the hyperparameters themselves, not of their logarithms, as in GPyTorch.
+    density is that of the hyperparameters themselves, not of their logarithms, as in GPyTorch. The
+    jitter grows with the variance up to the prior's only: repeats that contradict each other would
+    else be explained by a variance so large that its jitter is noise enough.
     """
 
     def __init__(
@@ -77,6 +79,7 @@ class _Posterior:
         self._square = (x.T[:, :, None] - x.T[:, None, :]) ** 2
         self._middle = np.append(middle, np.log(variance))
         self._spread = np.append(np.full(len(middle), spread), VARIANCE_LOG_STD)
+        self._ceiling = variance
 
     def climb(self, starts: Sequence[Vector]) -> tuple[Vector, float] | None:
         """Length scales (d,) and variance that are the most probable of those reached from each of
@@ -99,8 +102,9 @@ class _Posterior:
         scaled = self._square * np.exp(-2.0 * theta[:-1])[:, None, None]
         value, bend = self._family.correlation(scaled.sum(0))
         own = variance * value
+        jitter = JITTER * min(variance, self._ceiling)
         try:
-            lower = cholesky(own + np.diag(self._noise + JITTER * variance), lower=True)
+            lower = cholesky(own + np.diag(self._noise + jitter), lower=True)
         except LinAlgError:
             return _NOWHERE, np.zeros_like(theta)
         weights = cho_solve((lower, True), self._y)
@@ -109,7 +113,7 @@ class _Posterior:
         height = 0.5 * float(self._y @ weights) + float(np.log(np.diag(lower)).sum())
         slope = 0.5 * np.append(
             np.einsum("ij,kij->k", variance * gap * bend, scaled),
-            np.vdot(gap, own) + JITTER * variance * np.trace(gap),
+            np.vdot(gap, own) + (jitter * np.trace(gap) if variance <= self._ceiling else 0.0),
         )
         prior = float(theta.sum() + 0.5 * z @ z)
         return height + prior, slope + 1.0 + z / self._spread

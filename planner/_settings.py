@@ -23,8 +23,8 @@ class PlannerSettings(Record):
     wide_points
         Starts of the search for the designs where such goals, and a Pareto set, gain most.
     quick_fit
-        Whether kernels are the best of a few draws from their prior, which takes a millisecond and
-        no torch, or fitted by gradients.
+        Whether kernels are the best of a few draws from their prior, which takes a millisecond, or
+        fitted by gradients.
     sites_screened
         Sites of a sample to be made whose screening is counted when it is valued.
     theory_trust

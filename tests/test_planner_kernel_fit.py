@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -90,6 +92,14 @@ def test_the_maximum_is_botorchs_or_a_little_higher() -> None:
     )
     assert ours <= theirs + 1e-6
     assert ours == pytest.approx(theirs, abs=0.02)
+
+
+@pytest.mark.parametrize("fit", [fit_kernel, fit_smooth_kernel])
+def test_repeats_that_contradict_each_other_do_not_inflate_the_variance(fit: Any) -> None:
+    """More scatter than the noise that was told says nothing about the function."""
+    y = np.random.default_rng(6).standard_normal(12)
+    fitted = fit(np.repeat(X[:3], 4, axis=0), y, np.full(12, 1e-6))
+    assert 0.05 < fitted.variance < 3.0
 
 
 @pytest.mark.parametrize("family", [Matern52, SquaredExponential])

@@ -28,7 +28,8 @@ class Workflow(Record):
         least trusted to the dearest; each is learned as a linear source of the next.
     correlations
         What is known of sources beforehand, from earlier campaigns or from the literature: how
-        each correlates with the quantity that it is a source of. Of others it is learned.
+        each correlates with the quantity that it is a source of. Of others it is learned. Nothing
+        can be told of a source of two quantities.
     priors
         Mean and spread of quantities before anything is measured. Where there is none, the planner
         learns the scale from a few space-filling measurements.
