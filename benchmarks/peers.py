@@ -137,7 +137,7 @@ def _told(command: Sequence[str], folder: str, cpu_s: int) -> tuple[list[dict[st
         stopped = f"cut after {cpu_s} s of processor time"
     elif ended.returncode:
         said = ended.stderr.decode(errors="replace")[-2000:].strip()
-        error = said or f"exit status {ended.returncode}"
+        error = f"exit status {ended.returncode}; {said}"
     output = ended.stdout
     whole = output[: output.rfind(b"\n") + 1].splitlines()
     return [json.loads(text) for text in whole], stopped, error
