@@ -28,6 +28,8 @@ WORLDS = 384
 _SOURCE_FACTOR, _SOURCE_FACTOR_STD = 0.9, 0.3
 _MIN_VARIANCE = 1e-6
 _QUICK_FEATURES = 192
+_EVERY_ONE = 64
+"""Up to so many data a smooth kernel is fitted anew after every one; later on the schedule."""
 
 
 @final
@@ -35,7 +37,7 @@ class Belief:
     """The joint belief after some observations. Immutable; the same data give the same belief.
 
     ``quick`` takes the best of a few kernels; ``smooth`` that of a smooth function where the data
-    are likelier under it, fitted anew to all of them.
+    are likelier under it, fitted anew after each of the first ones.
     """
 
     def __init__(
@@ -141,7 +143,7 @@ class Belief:
         prior_mean = np.array([0.0, *[mean for mean, _ in factors]])
         prior_std = np.array([0.3, *[std for _, std in factors]])
         kernel: Kernel = default_kernel(x.shape[1], variance)
-        due = len(y) if self._smooth else refit_count(len(y))
+        due = len(y) if self._smooth and len(y) <= _EVERY_ONE else refit_count(len(y))
         if due >= 4:
             beta, _ = regress(kernel, x[:due], y[:due], noise[:due], h[:due], prior_mean, prior_std)
             kernel = self._fit_kernel(x[:due], y[:due] - h[:due] @ beta, noise[:due], variance)
