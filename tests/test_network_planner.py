@@ -356,6 +356,7 @@ def test_a_doubt_takes_no_dearer_step_than_the_belief() -> None:
     assert {p.step.name for p in own._doubted(state, belief, prices, dear)} == {"make", "test"}
 
 
+@pytest.mark.slow
 def test_a_stale_belief_is_asked_every_fourth_time_whether_to_measure_the_end() -> None:
     workflow, goal = flow(MAKE, TEST), Maximize(quantity="y2")
     asked = []

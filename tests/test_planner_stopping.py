@@ -109,6 +109,7 @@ def test_so_it_is_where_no_samples_are_needed() -> None:
     assert early.spent < 60 and slow.spent < 60
 
 
+@pytest.mark.slow
 def test_what_is_worth_little_is_not_bought_at_all_and_what_is_worth_much_is() -> None:
     spent = [run(SAMPLES, EARLY, worth, 0, 0.9).spent for worth in (1.0, 150.0, 900.0)]
     assert spent[0] == 0.0 and spent[0] < spent[1] < spent[2]
