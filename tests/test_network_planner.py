@@ -237,6 +237,7 @@ def test_each_estimate_can_decide_alone(estimates: str) -> None:
     assert "make" in drive(planner)
 
 
+@pytest.mark.slow
 def test_it_stops_when_nothing_is_worth_its_price() -> None:
     goal = Maximize(quantity="y2", worth_credits=100)
     planner = Planner(flow(MAKE, TEST), goal, Budget(credits=500))

@@ -103,6 +103,7 @@ def test_a_late_best_is_waited_for() -> None:
     assert all(e.spent < 200 for e in ends)
 
 
+@pytest.mark.slow
 def test_so_it_is_where_no_samples_are_needed() -> None:
     early, slow = run(DESIGNS, EARLY, 120.0, 0, 0.9), run(DESIGNS, late, 120.0, 0, 1.0)
     assert early.value > 0.85 and slow.value > 0.9
