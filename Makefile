@@ -28,6 +28,8 @@ SUITES := function_networks cascades funnels multifidelity uneven materials
 
 # The planner's matrices are small: more threads only wait for each other.
 export OMP_NUM_THREADS := 1
+# Every process of the tests would compile the package and rewrite all assertions anew.
+unexport PYTHONDONTWRITEBYTECODE
 
 # The first interpreter on the path that is new enough and can make a virtual environment.
 USABLE := import ensurepip, sys, venv; sys.exit(sys.version_info < (3, 11))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import importlib
 import os
 import sys
@@ -17,6 +18,8 @@ from probewise.workflow import WorkerSpec
 # Examples are the same in every run, and none is failed for being slow.
 settings.register_profile("house", deadline=None, derandomize=True, max_examples=50)
 settings.load_profile("house")
+
+gc.disable()  # until all modules are imported: there is nothing to be found in between
 
 MakeRuntime = Callable[..., Runtime]
 """``make(workers, guardian=..., store=...)``: a runtime that the fixture closes afterwards."""
@@ -35,6 +38,12 @@ separate-guardian = probewise.agents._testing:SeparateGuardian
 gone = probewise.agents._testing:NotThere
 not-a-worker = probewise.agents._testing:FolderStore
 """
+
+
+def pytest_collection_finish() -> None:
+    """What is there now stays to the end: the collector need not walk it again and again."""
+    gc.freeze()
+    gc.enable()
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -75,7 +75,7 @@ def particles() -> Array:
 
 
 def columns() -> Array:
-    rows, cols = np.mgrid[:36, :36]
+    rows, cols = np.mgrid[:32, :32]
     clean = 5 + 80 * (np.cos(np.pi * rows / 10) * np.cos(np.pi * cols / 10)) ** 8
     return image(RNG.poisson(clean).astype(float), 0.03)
 

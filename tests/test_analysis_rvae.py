@@ -50,6 +50,7 @@ def test_kinds_are_parted_and_angles_recovered() -> None:
     assert model.decode(found.latent[:2], side=21).shape == (2, 21, 21)
 
 
+@pytest.mark.slow
 def test_a_quarter_turn_changes_the_angle_and_nothing_else() -> None:
     pytest.importorskip("torch")
     patches, _, _ = motifs(40, 2)

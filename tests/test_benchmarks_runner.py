@@ -139,7 +139,15 @@ def test_every_policy_plays(
     assert "gps1-1-1" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize("policy", ["planner", "log-ei-per-cost", "pbgi", "pbgi-d"])
+@pytest.mark.parametrize(
+    "policy",
+    [
+        "planner",
+        pytest.param("log-ei-per-cost", marks=pytest.mark.slow),
+        "pbgi",
+        pytest.param("pbgi-d", marks=pytest.mark.slow),
+    ],
+)
 def test_a_price_by_design_is_charged_and_kept_within_the_budget(
     policy: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -17,6 +17,7 @@ from probewise.instruments._dm_client import ArrayServer
 PROBEWISE = (sys.executable, "-c", "from probewise.campaign._cli import app; app()")
 
 
+@pytest.mark.slow
 def test_a_client_meets_the_twin_that_the_command_starts() -> None:
     pytest.importorskip("Pyro5", reason="the extra 'dm' is not installed")
     arguments = ["twin", "array-server", "--port", "0", "--speed", "0", "--form", "bytes"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from pathlib import Path
+from unittest.mock import create_autospec
 
 import pytest
 import yaml
@@ -23,6 +24,7 @@ from probewise.campaign import Campaign
 from probewise.campaign._campaign import spec_of_run
 from probewise.campaign._cli import app
 from probewise.campaign._forecast import outlook, play, starting_state, state_of_run
+from probewise.campaign._tracking import MlflowSink
 from probewise.planner import Forecast, PlannerSettings, Spread, _learn_values, forecasts
 from probewise.workflow import BudgetError, SpecError
 
@@ -35,6 +37,9 @@ def small(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch, registered(tmp_path_factory.mktemp("peak")):
         shrink(patch.setattr)
         patch.setattr(PlannerSettings, "light", lambda self: light)
+        sink = create_autospec(MlflowSink)
+        sink.return_value.finish.return_value = None
+        patch.setattr("probewise.campaign._campaign.MlflowSink", sink)
         yield
 
 

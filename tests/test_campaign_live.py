@@ -76,8 +76,10 @@ def test_it_fits_a_narrow_terminal() -> None:
 def test_without_a_terminal_it_writes_a_line_now_and_then() -> None:
     out = io.StringIO()
     with LiveView("sm-bfo", Console(file=out, width=40), line_every_s=3600) as view:
-        for count in range(2, 60):
-            view.update(at(count))
+        story = Story()
+        for event in STORY.events[1:59]:
+            story.state.apply(event)
+            view.update(story.state)
         assert len(out.getvalue().splitlines()) == 1
     lines = out.getvalue().splitlines()
     assert len(lines) == 2 and "\x1b" not in out.getvalue()

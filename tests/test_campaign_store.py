@@ -63,6 +63,7 @@ def test_arrays_come_back_as_they_were(store: Hdf5Store) -> None:
         assert_same(store.get(refs[name]), array)
 
 
+@pytest.mark.slow
 @settings(max_examples=25, deadline=None)
 @given(
     data=hnp.arrays(
@@ -98,6 +99,7 @@ def test_any_array_round_trips(
     assert_same(store.get(store.put(ACTION, {"a": array})["a"]), array)
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")
 def test_pynsid_and_sidpy_open_the_file(store: Hdf5Store) -> None:
     hdf_utils = pytest.importorskip("pyNSID.io.hdf_utils")

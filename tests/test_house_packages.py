@@ -74,6 +74,7 @@ def imported_with(*modules: str) -> set[str]:
     return set(run.stdout.split())
 
 
+@pytest.mark.slow
 def test_the_language_is_light() -> None:
     assert not imported_with("probewise", "probewise.workflow") & HEAVY
 

@@ -18,6 +18,7 @@ def test_it_is_a_replayable_twin_of_the_test() -> None:
     assert [offer.capability for offer in TWIN.offers()] == [step("capacitor_test").needs]
 
 
+@pytest.mark.slow
 def test_readings_scatter_by_their_standard_deviation_about_the_pad_that_was_grown() -> None:
     truth = make_pad(0, "s1", 0, GOOD).switchable_uC_per_cm2
     readings = [

@@ -51,6 +51,7 @@ def run(instrument: TangoScope, *commands: dict[str, Any]) -> Run:
     return instrument.console.run(program_from([*start, *commands]))
 
 
+@pytest.mark.slow
 def test_it_keeps_the_contract_of_drivers(tmp_path) -> None:
     with serve_tango(tmp_path, speed=0) as devices:
 

@@ -29,6 +29,7 @@ def test_it_keeps_the_contract_of_drivers() -> None:
     check_driver(lambda: UsimDriver(composition, composition_steps=10))
 
 
+@pytest.mark.slow
 def test_overview_detect_spectra_show_the_edges_of_the_design() -> None:
     instrument = UsimScopeTwin(COMPOSITION, world_seed=2)
     found = run(

@@ -25,6 +25,7 @@ def test_the_energy_falls_at_every_stage() -> None:
     assert np.all(np.diff(energies) < 0.0)
 
 
+@pytest.mark.slow
 def test_a_pattern_at_rest_stays() -> None:
     lattice = grown(0.06).lattice
     rng = np.random.default_rng(0)

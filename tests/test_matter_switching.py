@@ -101,7 +101,9 @@ def test_more_pressure_asks_for_more_heat() -> None:
     assert centre(high) > centre(low) + 5.0
 
 
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize(
+    "seed", [0, *(pytest.param(seed, marks=pytest.mark.slow) for seed in (1, 2))]
+)
 def test_the_search_is_neither_trivial_nor_a_needle_in_a_haystack(seed: int) -> None:
     known = landscape(make_world(seed))
     values = SmBfoTruth(seed).polarization(SPACE.sobol(2**13, seed=1))

@@ -237,6 +237,7 @@ def test_each_estimate_can_decide_alone(estimates: str) -> None:
     assert "make" in drive(planner)
 
 
+@pytest.mark.slow
 def test_it_stops_when_nothing_is_worth_its_price() -> None:
     goal = Maximize(quantity="y2", worth_credits=100)
     planner = Planner(flow(MAKE, TEST), goal, Budget(credits=500))
@@ -356,6 +357,7 @@ def test_a_doubt_takes_no_dearer_step_than_the_belief() -> None:
     assert {p.step.name for p in own._doubted(state, belief, prices, dear)} == {"make", "test"}
 
 
+@pytest.mark.slow
 def test_a_stale_belief_is_asked_every_fourth_time_whether_to_measure_the_end() -> None:
     workflow, goal = flow(MAKE, TEST), Maximize(quantity="y2")
     asked = []

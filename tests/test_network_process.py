@@ -221,6 +221,7 @@ def test_what_was_told_of_a_source_holds_until_data_contradict_it(n: int, listed
     assert correlations(fit)[2, :2] == pytest.approx([0.6, 0.85], abs=0.08)
 
 
+@pytest.mark.slow
 def test_many_data_weigh_more_than_what_was_told() -> None:
     rng = np.random.default_rng(3)
     x = np.tile(rng.random((120, 2)), (2, 1))

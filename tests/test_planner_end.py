@@ -87,7 +87,12 @@ def drive(planner: Planner) -> list[str]:
 
 
 @pytest.mark.parametrize(
-    "policy", [pytest.param("planner", marks=pytest.mark.slow), "fixed", "single-source"]
+    "policy",
+    [
+        pytest.param("planner", marks=pytest.mark.slow),
+        "fixed",
+        pytest.param("single-source", marks=pytest.mark.slow),
+    ],
 )
 def test_conditions_on_what_samples_show_are_kept(policy: str) -> None:
     planner = Planner(HEAVY, GUARDED, Budget(credits=180), policy=policy, capacity=1)

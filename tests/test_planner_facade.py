@@ -272,6 +272,7 @@ def test_bad_goals_and_policies_are_refused_at_once() -> None:
         Planner(DESIGNS, Explore(quantity="height"), policy="xy-gp")
 
 
+@pytest.mark.slow
 @settings(max_examples=8)
 @given(
     credits=st.floats(5, 40),

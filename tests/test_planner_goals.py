@@ -96,6 +96,7 @@ def test_aims_that_are_measured_apart_are_both_measured() -> None:
     assert play(APART, FRONT, 30, "random").recommend() is not None
 
 
+@pytest.mark.slow
 def test_the_reference_is_inferred_where_none_is_given() -> None:
     goal = FRONT.model_copy(update={"reference": {}})
     found = play(TWO, goal, 16).recommend()

@@ -163,6 +163,7 @@ def test_the_same_seed_gives_the_same_positions() -> None:
     assert trace(1) == trace(1) != trace(2)
 
 
+@pytest.mark.slow
 def test_a_search_stops_when_a_position_is_not_worth_its_price() -> None:
     dull, dear = Film(0.001 * SMOOTH, worth_credits=10.0), Film(SMOOTH)
     assert len(dull.run()) < len(dear.run())

@@ -265,6 +265,7 @@ def test_what_runs_comes_to_an_end_in_every_world() -> None:
     assert played.steps["test"] == 1 and played.credits > 5
 
 
+@pytest.mark.slow
 @settings(max_examples=25)
 @given(
     credits=st.floats(1, 90), hours=st.floats(0.5, 40), samples=st.integers(0, 3),

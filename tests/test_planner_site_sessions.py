@@ -128,6 +128,7 @@ def test_a_policy_that_is_asked_about_another_campaign_starts_anew() -> None:
     assert first.search.decide(first.state) == first.fresh().decide(first.state)
 
 
+@pytest.mark.slow
 def test_a_longer_dwell_costs_more_and_is_chosen_where_noise_hides_what_is_sought() -> None:
     quiet, noisy = (Film(STRUCTURE * scale, flow=WATCHED, credits=60) for scale in (100.0, 0.05))
     dwells = []
@@ -141,6 +142,7 @@ def test_a_longer_dwell_costs_more_and_is_chosen_where_noise_hides_what_is_sough
     assert min(dwells[1]) >= 1.0
 
 
+@pytest.mark.slow
 def test_dwells_that_a_limit_does_not_bear_are_not_chosen() -> None:
     free, tight = (Film(0.05 * STRUCTURE, flow=WATCHED, credits=60, dose_e_per_A2=d)
                    for d in (None, 28.0))  # fmt: skip

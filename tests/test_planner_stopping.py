@@ -103,12 +103,14 @@ def test_a_late_best_is_waited_for() -> None:
     assert all(e.spent < 200 for e in ends)
 
 
+@pytest.mark.slow
 def test_so_it_is_where_no_samples_are_needed() -> None:
     early, slow = run(DESIGNS, EARLY, 120.0, 0, 0.9), run(DESIGNS, late, 120.0, 0, 1.0)
     assert early.value > 0.85 and slow.value > 0.9
     assert early.spent < 60 and slow.spent < 60
 
 
+@pytest.mark.slow
 def test_what_is_worth_little_is_not_bought_at_all_and_what_is_worth_much_is() -> None:
     spent = [run(SAMPLES, EARLY, worth, 0, 0.9).spent for worth in (1.0, 150.0, 900.0)]
     assert spent[0] == 0.0 and spent[0] < spent[1] < spent[2]

@@ -106,6 +106,7 @@ def test_it_keeps_the_instrument_better_than_what_does_not_forget() -> None:
     assert found is not None and found.unit == "V" and 0.0 <= found.design["focus"] <= 1.0
 
 
+@pytest.mark.slow
 def test_where_measuring_is_use_it_follows_the_optimum() -> None:
     goal = Tune(quantity="sharpness", memory_h=8, worth_credits=10)
     _, ours = run("planner", goal, hours=16)
