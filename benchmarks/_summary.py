@@ -161,7 +161,8 @@ def against_published(networks: Groups) -> str:
 def ablations(networks: Groups) -> str:
     """Own variants side by side: mean at half and at the end on the seeds that all have.
 
-    In brackets the difference from the planner, in standard errors, paired by seed.
+    In brackets the difference from the planner, in standard errors, paired by seed, where it is not
+    too small to matter.
     """
     variants = [v for v in VARIANTS if any(v in policies for policies in networks.values())]
     rows: list[list[str]] = []
@@ -177,17 +178,25 @@ def ablations(networks: Groups) -> str:
                 for v, runs in present.items()
                 if runs
             }
-            cells = [_beside(values[v], values[OURS]) if v in values else "–" for v in variants]
+            start = start_of(r for runs in policies.values() for r in runs)
+            least = SMALL * (policies[OURS][0].best - start)
+            cells = [
+                _beside(values[v], values[OURS], least) if v in values else "–" for v in variants
+            ]
             rows.append([problem, str(len(common)), when, *cells])
     head = ["Problem", "Seeds", "At", *(f"`{v}`" for v in variants)]
     return markdown(head, rows) if rows else ""
 
 
-def _beside(values: np.ndarray, ours: np.ndarray) -> str:
+def _beside(values: np.ndarray, ours: np.ndarray, least: float) -> str:
     text = f"{values.mean():.4g}"
     apart = values - ours
+    if not apart.any():
+        return text
     error = _error(apart)
-    return f"{text} ({apart.mean() / error:+.1f})" if error > 0 else text
+    if abs(apart.mean()) <= least or error <= 0.0:
+        return f"{text} (level)"
+    return f"{text} ({apart.mean() / error:+.1f})"
 
 
 def _error(values: np.ndarray) -> float:

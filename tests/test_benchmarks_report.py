@@ -124,6 +124,7 @@ def test_a_summary_takes_the_best_peer_and_leaves_own_variants_out() -> None:
     runs = [
         *several({s: [0.0, 6.0 + 0.1 * s, 8.0 + 0.1 * s] for s in seeds}),
         *several({s: [0.0, 7.0, 9.9] for s in seeds}, policy="gain-alone"),
+        *several({s: [0.0, 6.0, 8.0 + 0.1001 * s] for s in seeds}, policy="no-doubt"),
         *several({s: [0.0, 2.0, 9.0] for s in seeds}, policy="log-ei"),
         *several({s: [0.0, 5.0, 5.0] for s in seeds}, policy="screen"),
     ]
@@ -138,7 +139,7 @@ def test_a_summary_takes_the_best_peer_and_leaves_own_variants_out() -> None:
     assert sm.against_peers(alone, {}) == ""
     ablated = sm.ablations(group(runs)).splitlines()
     assert "`gain-alone`" in ablated[0] and "log-ei" not in ablated[0] and len(ablated) == 4
-    assert "9.9 (+" in ablated[3]
+    assert "9.9 (+" in ablated[3] and "(level)" in ablated[3]
 
 
 def test_published_means_are_compared_where_they_were_read() -> None:
