@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
@@ -37,7 +38,9 @@ SMALL = 1e-3
 READING = 0.03
 """Error of what was read off a figure, in the same unit."""
 FEW = 3
-HOW = ("at half of the budget", "at the end", "cost to 95 %")
+WAYS = (0.9, 0.95, 0.99)
+"""Shares of the way from the start to the best."""
+HOW = ("at half of the budget", "at the end", *(f"cost to {way:.0%}" for way in WAYS))
 
 Scores = Mapping[int, float]
 """What counts for a run by its seed; more is better."""
@@ -108,8 +111,9 @@ def _verdicts(
     ways: dict[str, tuple[float, float, Callable[[Run], float]]] = {
         HOW[0]: (budget / 2, best - start, lambda r: value_at(r, budget / 2)),
         HOW[1]: (budget, best - start, lambda r: value_at(r, budget)),
-        HOW[2]: (budget, budget, lambda r: -min(cost_to(r, 0.95, start), budget)),
     }
+    for how, way in zip(HOW[2:], WAYS, strict=True):
+        ways[how] = (budget, budget, partial(_thrift, way=way, start=start))
     found: dict[str, Verdict] = {}
     for how, (cost, scale, score) in ways.items():
         far = {
@@ -123,6 +127,11 @@ def _verdicts(
             mine = {r.seed: score(r) for r in ours}
             found[how] = compare(name, mine, rivals[name], scale)
     return found
+
+
+def _thrift(run: Run, way: float, start: float) -> float:
+    """Minus the cost to a share of the way to the best; minus the budget if it never got there."""
+    return -min(cost_to(run, way, start), run.budget)
 
 
 def compare(rival: str, ours: Scores, theirs: Scores, scale: float) -> Verdict:
