@@ -18,12 +18,12 @@ from ._records import Run
 from ._statistics import cost_to, means_at, start_of, value_at
 from ._tables import Groups, markdown, plus_minus
 
-OURS = "planner"
+OURS, ALONE = "planner", "single-source"
 VARIANTS = (
     "planner",
     "planner-settable",
     "planner-untold",
-    "single-source",
+    ALONE,
     "gain-alone",
     "chain-alone",
     "no-doubt",
@@ -68,9 +68,12 @@ class Verdict:
             return "level"
         return "ahead" if self.difference > 0 else "behind"
 
+    @property
+    def shown(self) -> str:
+        return f"**{self.word}**" if self.word == "behind" else self.word
+
     def __str__(self) -> str:
-        word = f"**{self.word}**" if self.word == "behind" else self.word
-        return f"{word}, {self.errors:+.1f} ({self.rival})"
+        return f"{self.shown}, {self.errors:+.1f} ({self.rival})"
 
 
 def against_peers(groups: Mapping[str, Groups], rerun: Groups) -> str:
@@ -165,6 +168,26 @@ def against_published(networks: Groups) -> str:
             rows.append([*row, f"{value:g} ({name})", f"{verdict.word}, {verdict.errors:+.1f}"])
     head = ["Problem", "Credits", "Seeds", "`planner`", "Best published", "Verdict"]
     return markdown(head, rows) if rows else ""
+
+
+def against_one_source(problems: Groups) -> str:
+    """The planner against itself without cheap sources: what these bring, and what they cost."""
+    rows: list[list[str]] = []
+    for problem, policies in problems.items():
+        ours, alone = policies.get(OURS, []), policies.get(ALONE, [])
+        if len(ours) < FEW or len(alone) < FEW:
+            continue
+        way = ours[0].best - start_of(r for runs in policies.values() for r in runs)
+        row = [problem, str(len({r.seed for r in ours} & {r.seed for r in alone}))]
+        for share in (0.5, 1.0):
+            mine, theirs = (
+                {r.seed: value_at(r, share * r.budget) for r in runs} for runs in (ours, alone)
+            )
+            verdict = compare(ALONE, mine, theirs, way)
+            error = verdict.error / way
+            row.append(f"{verdict.difference / way:+.3f} ± {error:.3f}, {verdict.shown}")
+        rows.append(row)
+    return markdown(["Problem", "Seeds", *HOW[:2]], rows) if rows else ""
 
 
 def ablations(networks: Groups) -> str:

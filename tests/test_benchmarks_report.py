@@ -142,6 +142,18 @@ def test_a_summary_takes_the_best_peer_and_leaves_own_variants_out() -> None:
     assert "9.9 (+" in ablated[3] and "(level)" in ablated[3]
 
 
+def test_the_planner_is_compared_with_itself_on_one_source() -> None:
+    seeds = range(4)
+    runs = [
+        *several({s: [0.0, 6.0 + 0.1 * s, 8.0 + 0.1 * s] for s in seeds}),
+        *several({s: [0.0, 8.0, 8.0 + 0.1 * s] for s in seeds}, policy="single-source"),
+    ]
+    row = sm.against_one_source(group(runs)).splitlines()[2]
+    half, end = row.split("|")[3:5]
+    assert "**behind**" in half and half.strip().startswith("-") and "level" in end
+    assert sm.against_one_source(group(runs[:4])) == ""
+
+
 def test_published_means_are_compared_where_they_were_read() -> None:
     runs = several({s: [1.0] * 45 + [27.0 + 0.01 * s] * 106 for s in range(5)}, best=27.5)
     rows = sm.against_published(group(runs)).splitlines()[2:]
