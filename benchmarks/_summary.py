@@ -63,8 +63,13 @@ class Verdict:
         return float(np.copysign(np.inf, self.difference)) if self.difference else 0.0
 
     @property
+    def trifling(self) -> bool:
+        """Whether the difference is too small to matter, however sure it is."""
+        return abs(self.difference) <= SMALL * self.scale
+
+    @property
     def word(self) -> str:
-        if abs(self.difference) <= SMALL * self.scale or abs(self.errors) < CLEAR:
+        if self.trifling or abs(self.errors) < CLEAR:
             return "level"
         return "ahead" if self.difference > 0 else "behind"
 
@@ -204,31 +209,28 @@ def ablations(networks: Groups) -> str:
         common = sorted(set.intersection(*played)) if played else []
         if OURS not in policies or len(played) < 2 or not common:
             continue
+        way = policies[OURS][0].best - start_of(r for runs in policies.values() for r in runs)
         for share, when in ((0.5, "half"), (1.0, "end")):
             values = {
                 v: np.array([value_at(runs[s], share * runs[s].budget) for s in common])
                 for v, runs in present.items()
                 if runs
             }
-            start = start_of(r for runs in policies.values() for r in runs)
-            least = SMALL * (policies[OURS][0].best - start)
             cells = [
-                _beside(values[v], values[OURS], least) if v in values else "–" for v in variants
+                _beside(values[v], values[OURS], way) if v in values else "–" for v in variants
             ]
             rows.append([problem, str(len(common)), when, *cells])
     head = ["Problem", "Seeds", "At", *(f"`{v}`" for v in variants)]
     return markdown(head, rows) if rows else ""
 
 
-def _beside(values: np.ndarray, ours: np.ndarray, least: float) -> str:
+def _beside(values: np.ndarray, ours: np.ndarray, way: float) -> str:
     text = f"{values.mean():.4g}"
     apart = values - ours
-    if not apart.any():
+    verdict = Verdict(OURS, float(apart.mean()), _error(apart), way)
+    if not apart.any() or (verdict.error <= 0.0 and not verdict.trifling):
         return text
-    error = _error(apart)
-    if abs(apart.mean()) <= least or error <= 0.0:
-        return f"{text} (level)"
-    return f"{text} ({apart.mean() / error:+.1f})"
+    return f"{text} (level)" if verdict.trifling else f"{text} ({verdict.errors:+.1f})"
 
 
 def _error(values: np.ndarray) -> float:

@@ -10,7 +10,7 @@ where candidates resemble each other.
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import lru_cache, partial
 from itertools import product
@@ -120,7 +120,7 @@ def world(name: str, seed: int, given: Proxies | None = None) -> Problem:
         sources={QUANTITIES[2]: QUANTITIES[:2]},
         correlations={
             q: Correlation(r=r, std=SURE)
-            for q, r in zip(QUANTITIES[:2], CORRELATIONS, strict=True)
+            for q, r in zip(QUANTITIES[:2], correlations, strict=True)
             if family.known
         },
     )
@@ -202,13 +202,12 @@ class Funnel:
 
 
 @lru_cache
-def tuned(name: str, budget: float) -> tuple[tuple[float, float], float]:
+def tuned(
+    name: str, budget: float, given: Proxies | None = None
+) -> tuple[tuple[float, float], float]:
     """Widths, then weight, with the best mean outcome over the tuning worlds of a family."""
-    worlds = [(seed, replace(world(name, seed), budget=budget)) for seed in TUNING_SEEDS]
-    return _best_for(worlds)
+    worlds = [(seed, replace(world(name, seed, given), budget=budget)) for seed in TUNING_SEEDS]
 
-
-def _best_for(worlds: Sequence[tuple[int, Problem]]) -> tuple[tuple[float, float], float]:
     def outcome(widths: tuple[float, float], weight: float) -> float:
         ends = []
         for seed, problem in worlds:
@@ -238,8 +237,7 @@ def oracle_funnel(problem: Problem, seed: int) -> Funnel:
     quality = problem.outputs(problem.pool)
     told = [np.corrcoef(quality[q], quality[QUANTITIES[2]])[0, 1] for q in QUANTITIES[:2]]
     own = Proxies(tuple(map(float, told)), tuple(n.cost for n in problem.nodes[:2]))
-    others = [(s, replace(world(name, s, own), budget=problem.budget)) for s in TUNING_SEEDS]
-    widths, weight = _best_for(others)
+    widths, weight = tuned(name, problem.budget, own)
     return Funnel(problem, seed, widths=widths, weight=weight)
 
 

@@ -139,7 +139,7 @@ class Belief:
         h = np.column_stack([np.ones(len(y)), *[inputs[r] for r in regressors]])
         x = np.column_stack([data.x[:, controls], *[inputs[p] for p in parents]])
         variance = self.prior_variance(quantity)
-        factors = [(0.0, 1.0) if r in parents else self._factor(r, quantity) for r in regressors]
+        factors = self._factors(quantity)
         prior_mean = np.array([0.0, *[mean for mean, _ in factors]])
         prior_std = np.array([0.3, *[std for _, std in factors]])
         kernel: Kernel = default_kernel(x.shape[1], variance)
@@ -153,18 +153,25 @@ class Belief:
             quantity, location, scale, controls, parents, regressors, beta, cov, process, y, h
         )
 
-    def _factor(self, source: str, quantity: str) -> tuple[float, float]:
-        """Mean and spread of a cheaper source's factor, in standard units: its correlation."""
-        told = self.workflow.correlation(source, quantity)
-        return (_SOURCE_FACTOR, _SOURCE_FACTOR_STD) if told is None else (told.r, told.std)
+    def _factors(self, quantity: str) -> list[tuple[float, float]]:
+        """Mean and spread of the regressors' factors before data, in standard units.
+
+        That of a cheaper source is its correlation.
+        """
+        factors: list[tuple[float, float]] = []
+        for name in self.regressors(quantity):
+            told = self.workflow.correlation(name, quantity)
+            if name in self.workflow.parents(quantity):
+                factors.append((0.0, 1.0))
+            elif told is None:
+                factors.append((_SOURCE_FACTOR, _SOURCE_FACTOR_STD))
+            else:
+                factors.append((told.r, told.std))
+        return factors
 
     def prior_variance(self, quantity: str) -> float:
         """Of a quantity's process in standard units: all, or what its cheaper source leaves."""
-        parents = self.workflow.parents(quantity)
-        factors = [
-            self._factor(r, quantity)[0] for r in self.regressors(quantity) if r not in parents
-        ]
-        return 1.0 - sum(f**2 for f in factors)
+        return 1.0 - sum(mean**2 for mean, _ in self._factors(quantity))
 
     def _parent_values(
         self, quantity: str, data: Data, regressors: tuple[str, ...]

@@ -34,6 +34,7 @@ from ._threads import one_thread
 _LOOKED_AT = 400
 _NOTHING = 1e-9
 _DOUBT_EVERY = 3
+_END_EVERY = 4
 _STALE = 0.02
 """A share of what the best is above the middle that the rest of the budget must promise to gain."""
 _CAUTION = 0.5
@@ -131,13 +132,19 @@ class NetworkPlanner:
         Where a belief promises nothing any more, a better end may lie between those that it knows:
         the dear step that would tell is worth what is left of the budget.
         """
-        doubted = belief.doubting() if len(state.observations) % 4 == 3 else None
+        if len(state.observations) % _END_EVERY != _END_EVERY - 1:
+            return []
+        doubts = self._doubts(state, belief, prices)
+        return doubts if doubts and doubts[0].quantity == self._goal.quantity else []
+
+    def _doubts(self, state: State, belief: NetworkBelief, prices: Prices) -> list[Proposal]:
+        """What the doubted belief proposes; nothing where it is no other."""
+        doubted = belief.doubting()
         if doubted is None:
             return []
         seed = self._seed(state)
         pool = make_pool(doubted, seed)
-        found = proposals(doubted, prices, pool, seed, self._settings.estimates)
-        return found if found and found[0].quantity == self._goal.quantity else []
+        return proposals(doubted, prices, pool, seed, self._settings.estimates)
 
     def _doubted(
         self, state: State, belief: NetworkBelief, prices: Prices, found: list[Proposal]
@@ -147,14 +154,11 @@ class NetworkPlanner:
         Short length scales make every place promising that was not tried, also for the dear test
         of something like what was just tested: a doubt may look elsewhere, but not spend more.
         """
-        doubted = belief.doubting()
-        if doubted is None or not found:
+        if not found:
             return found
         rate = state.budget.credits_per_hour
         limit = prices.of(found[0].step).at(rate) * (1.0 + 1e-9)
-        seed = self._seed(state)
-        pool = make_pool(doubted, seed)
-        doubts = proposals(doubted, prices, pool, seed, self._settings.estimates)
+        doubts = self._doubts(state, belief, prices)
         return [d for d in doubts if prices.of(d.step).at(rate) <= limit] or found
 
     def _is_stale(self, state: State, belief: NetworkBelief, found: list[Proposal]) -> bool:

@@ -55,6 +55,7 @@ class Workflow(Record):
     def _check(self) -> Workflow:
         self._check_names()
         self._check_ports()
+        self._check_correlations()
         self._check_order()
         self._check_formulas()
         return self
@@ -125,16 +126,17 @@ class Workflow(Record):
                 f"scalar quantities {sorted(scalars)}",
                 "correct the name or let a step produce it",
             )
-        listed = {n for v in self.sources.values() for n in v}
-        for name in sorted(set(self.correlations) - listed):
-            raise SpecError(
-                f"workflow {self.name!r}",
-                f"a correlation for {name!r}",
-                f"one of the sources {sorted(listed)}",
-                "list it under sources, before the quantity that it is a source of",
-            )
+
+    def _check_correlations(self) -> None:
         for name in sorted(self.correlations):
             targets = [q for q, sources in self.sources.items() if name in sources]
+            if not targets:
+                raise SpecError(
+                    f"workflow {self.name!r}",
+                    f"a correlation for {name!r}",
+                    f"one of the sources {sorted({n for v in self.sources.values() for n in v})}",
+                    "list it under sources, before the quantity that it is a source of",
+                )
             if len(targets) > 1:
                 raise SpecError(
                     f"workflow {self.name!r}",
