@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from functools import cached_property
 from typing import final
@@ -16,62 +17,67 @@ Matrix = NDArray[np.float64]
 JITTER = 1e-8
 
 
-@final
 @dataclass(frozen=True)
-class Matern52:
-    """Matérn kernel with nu = 5/2 and one length scale per input (Rasmussen & Williams 2006,
-    eq. 4.17).
-    """
+class Kernel(ABC):
+    """A stationary covariance with one length scale per input (d,) and a variance."""
 
     lengthscales: Vector
     variance: float
 
     def __call__(self, x: Matrix, z: Matrix) -> Matrix:
         """Covariance of shape (..., n, m) for inputs (..., n, d) and (..., m, d)."""
-        r = np.sqrt(5.0 * _squared_distances(x / self.lengthscales, z / self.lengthscales))
+        return self._at(_squared_distances(x / self.lengthscales, z / self.lengthscales))
+
+    @abstractmethod
+    def _at(self, square: Matrix) -> Matrix:
+        """Covariances at squared distances in length scales."""
+
+    @staticmethod
+    @abstractmethod
+    def correlation(square: Matrix) -> tuple[Matrix, Matrix]:
+        """Correlations at squared distances in length scales, and minus twice their slope."""
+
+    @abstractmethod
+    def frequencies(self, count: int, rng: np.random.Generator) -> Matrix:
+        """Draws (count, d) of the spectral density."""
+
+
+@final
+class Matern52(Kernel):
+    """Matérn kernel with nu = 5/2 (Rasmussen & Williams 2006, eq. 4.17)."""
+
+    def _at(self, square: Matrix) -> Matrix:
+        r = np.sqrt(5.0 * square)
         return self.variance * (1.0 + r + r**2 / 3.0) * np.exp(-r)
 
     @staticmethod
     def correlation(square: Matrix) -> tuple[Matrix, Matrix]:
-        """Correlations at squared distances in length scales, and minus twice their slope."""
         r = np.sqrt(5.0 * square)
         decay = np.exp(-r)
         return (1.0 + r + r**2 / 3.0) * decay, 5.0 / 3.0 * (1.0 + r) * decay
 
     def frequencies(self, count: int, rng: np.random.Generator) -> Matrix:
-        """Draws (count, d) of the spectral density: a multivariate t with 5 degrees of freedom."""
+        """Draws (count, d) of a multivariate t with 5 degrees of freedom."""
         normal = rng.standard_normal((count, len(self.lengthscales)))
         chi = rng.chisquare(5.0, (count, 1))
         return normal * np.sqrt(5.0 / chi) / self.lengthscales
 
 
 @final
-@dataclass(frozen=True)
-class SquaredExponential:
-    """Kernel of smooth functions with one length scale per input (Rasmussen & Williams 2006,
-    eq. 4.9).
-    """
+class SquaredExponential(Kernel):
+    """Kernel of smooth functions (Rasmussen & Williams 2006, eq. 4.9)."""
 
-    lengthscales: Vector
-    variance: float
-
-    def __call__(self, x: Matrix, z: Matrix) -> Matrix:
-        """Covariance of shape (..., n, m) for inputs (..., n, d) and (..., m, d)."""
-        square = _squared_distances(x / self.lengthscales, z / self.lengthscales)
+    def _at(self, square: Matrix) -> Matrix:
         return self.variance * np.exp(-0.5 * square)
 
     @staticmethod
     def correlation(square: Matrix) -> tuple[Matrix, Matrix]:
-        """Correlations at squared distances in length scales, and minus twice their slope."""
         found = np.exp(-0.5 * square)
         return found, found
 
     def frequencies(self, count: int, rng: np.random.Generator) -> Matrix:
-        """Draws (count, d) of the spectral density, which is normal."""
+        """Draws (count, d) of a normal."""
         return rng.standard_normal((count, len(self.lengthscales))) / self.lengthscales
-
-
-Kernel = Matern52 | SquaredExponential
 
 
 def _squared_distances(a: Matrix, b: Matrix) -> Matrix:
