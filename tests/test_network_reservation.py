@@ -1,0 +1,175 @@
+"""The rate at which a chain is just worth beginning, with a measurement that may come between."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from probewise.planner import Planner
+from probewise.planner._network_belief import Memory, NetworkBelief
+from probewise.planner._network_chains import Chains, Leg
+from probewise.planner._network_gains import Gains
+from probewise.planner._network_graph import Network
+from probewise.planner._network_reservation import WEIGHTS, Between, T, reservation
+from probewise.planner._prices import Prices
+from probewise.workflow import Budget, Maximize, Workflow
+
+Array = NDArray[np.float64]
+PRICES = {"look": 1.0, "scan": 6.0, "test": 30.0}
+MAKES = {"look": "rough", "scan": "fine", "test": "quality"}
+
+
+def told(noise: float = 0.0) -> NetworkBelief:
+    """Twenty candidates; a few are known from the proxies, fewer from the test."""
+    steps = [
+        {"name": s, "level": 3, "produces": q, "cost_credits": PRICES[s]}
+        | ({"noise": {q: noise}} if noise else {})
+        for s, q in MAKES.items()
+    ]
+    flow = Workflow.model_validate(
+        {
+            "space": {
+                "variables": [{"name": "a", "low": 0, "high": 1}],
+                "candidates": [(float(a),) for a in np.linspace(0, 1, 20)],
+            },
+            "steps": steps,
+            "sources": {"quality": ["rough", "fine"]},
+        }
+    )
+    planner = Planner(flow, Maximize(quantity="quality"), Budget(credits=500))
+    rng = np.random.default_rng(3)
+    for i, design in enumerate(flow.space.decode(flow.space.pool()[::2])):
+        quality = float(rng.standard_normal())
+        said = {
+            "look": 0.7 * quality + 0.7 * rng.standard_normal(),
+            "scan": quality + 0.4 * rng.standard_normal(),
+            "test": quality,
+        }
+        for step, quantity in list(MAKES.items())[: 3 if i < 6 else 1]:
+            planner.learn(step, design, {quantity: float(said[step])})
+    return NetworkBelief(Network(flow, "quality"), planner.state, Memory())
+
+
+def gains_of(found: NetworkBelief) -> tuple[Gains, Chains]:
+    x = found.network.workflow.space.pool()
+    known = found.lookup(x)
+    return Gains(found, x, known, 0), Chains(found, Prices(found.state), x, known)
+
+
+@given(st.integers(0, 500), st.floats(0, 20), st.floats(0.01, 3), st.floats(0, 5))
+def test_the_rate_makes_the_best_of_all_ways_on_just_worth_its_price(
+    seed: int, later: float, now: float, price: float
+) -> None:
+    rng = np.random.default_rng(seed)
+    better = rng.exponential(1.0, (1, len(T)))
+    after = rng.exponential(1.0, (1, len(T), len(T)))
+    between = Between(after, np.array([price]), np.array([0]))
+    rate, gain, cost = reservation(better, np.array([now]), np.array([later]), [between])
+    direct = better[0] - rate[0] * later
+    first = np.maximum(after[0] - rate[0] * later, 0.0) @ WEIGHTS - rate[0] * price
+    worth = np.maximum(np.maximum(direct, first), 0.0) @ WEIGHTS
+    assert worth == pytest.approx(rate[0] * now, rel=1e-6)
+    assert gain[0] == pytest.approx(rate[0] * cost[0], rel=1e-6)
+    alone, _, _ = reservation(better, np.array([now]), np.array([later]))
+    assert rate[0] >= alone[0] - 1e-12  # one more way to go on never hurts
+
+
+def test_points_where_nothing_can_come_between_keep_their_rate() -> None:
+    rng = np.random.default_rng(0)
+    better = rng.exponential(1.0, (5, len(T)))
+    after = rng.exponential(2.0, (2, len(T), len(T)))
+    now, later = np.full(5, 1.0), np.full(5, 30.0)
+    plain, _, _ = reservation(better, now, later)
+    rate, _, _ = reservation(
+        better, now, later, [Between(after, np.full(2, 0.5), np.array([1, 4]))]
+    )
+    assert (rate[[1, 4]] > plain[[1, 4]]).all()
+    np.testing.assert_array_equal(rate[[0, 2, 3]], plain[[0, 2, 3]])
+
+
+def test_what_two_sources_say_leaves_the_expected_improvement_as_it_was() -> None:
+    """A belief expects no change of itself: after the second source, on average, as before it."""
+    gains, _ = gains_of(told())
+    rows = np.arange(len(gains.x))
+    after = gains._after_two("rough", "fine", rows)
+    before = gains._after_source("rough", "quality")
+    # the outcome of the second is a sum over a grid, whose corners cost a percent
+    np.testing.assert_allclose(after @ WEIGHTS, before, atol=0.02 * before.max())
+
+
+def test_two_sources_tell_what_conditioning_on_both_tells() -> None:
+    """Against the process itself: outcomes of both sources are added to it as measurements."""
+    found = told()
+    gains, _ = gains_of(found)
+    row = 1  # nothing is known there
+    after = gains._after_two("rough", "fine", np.array([row]))[0]
+    z = gains.x[row : row + 1]
+    group, scale = found.groups[0], found.scales["quality"][1]
+    best = gains.response("quality").mean.max()
+    outcomes: Mapping[str, int] = {"rough": 14, "fine": 9}
+    for level, i in enumerate(outcomes.values()):
+        moments = group.moments(z, level)
+        y = np.append(group.y, moments.mean[0] + T[i] * moments.std[0])
+        group = group.with_data(z, np.array([level]), y, np.array([1e-10]))
+    end = group.moments(z, 2)
+    from probewise.planner._network_forward import improvement
+
+    mean = found.scales["quality"][0] + scale * end.mean
+    brute = improvement(mean, scale * end.std, best)
+    assert after[14, 9] == pytest.approx(brute[0], rel=0.02, abs=1e-4 * scale)
+
+
+@pytest.mark.parametrize("noise", [0.0, 0.3])
+def test_a_look_is_worth_more_where_a_scan_may_follow(noise: float) -> None:
+    gains, chains = gains_of(told(noise))
+    leg = chains.leg("rough", noise > 0)
+    then = {"fine": chains.leg("fine", noise > 0, "rough")}
+    plain, _, _ = gains.chain("rough", leg)
+    rate, gain, price = gains.chain("rough", leg, then)
+    assert (rate >= plain - 1e-12).all() and (rate[leg.ready] > plain[leg.ready]).any()
+    assert (price >= leg.now).all() and np.isfinite(gain).all()
+
+
+def test_a_scan_cannot_follow_where_it_was_made() -> None:
+    gains, chains = gains_of(told())
+    after: Leg = chains.leg("fine", False, "rough")
+    made: Array = ~np.isnan(gains.known["fine"])
+    assert made.any() and not after.ready[made].any() and after.ready[~made].all()
+
+
+def test_what_a_first_step_shares_with_the_next_is_paid_once() -> None:
+    """Both proxies need the sample: after the first, the second costs its own step alone."""
+    flow: Any = {
+        "space": [{"name": "a", "low": 0, "high": 1}],
+        "steps": [
+            {"name": "grow", "level": 4, "controls": "a", "cost_credits": 50},
+            *(
+                {
+                    "name": s,
+                    "level": 3,
+                    "requires": "grow",
+                    "produces": q,
+                    "cost_credits": PRICES[s],
+                }
+                for s, q in MAKES.items()
+            ),
+        ],
+        "sources": {"quality": ["rough", "fine"]},
+    }
+    planner = Planner(
+        Workflow.model_validate(flow), Maximize(quantity="quality"), Budget(credits=500)
+    )
+    found = NetworkBelief(Network(planner.state.workflow, "quality"), planner.state, Memory())
+    x = np.array([[0.2], [0.7]])
+    chains = Chains(found, Prices(found.state), x, found.lookup(x))
+    first, second = chains.leg("fine"), chains.leg("fine", after="rough")
+    scan = chains.alone("fine").credits
+    assert (first.now > 50.0 + scan - 1e-9).all()
+    np.testing.assert_allclose(second.now, scan)
+    np.testing.assert_allclose(second.later, chains.alone("quality").credits)
