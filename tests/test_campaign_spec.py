@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 import yaml
+from jsonschema import Draft202012Validator
 from support_campaigns import LOOK, TEST, VARIABLES, raw_library_spec, raw_spec, registered
 
 from probewise.campaign import Campaign, CampaignSpec, built_in_names, load_spec
@@ -464,3 +465,43 @@ def test_the_schema_describes_every_field() -> None:
     schema = CampaignSpec.model_json_schema()
     assert set(schema["properties"]) == set(CampaignSpec.model_fields)
     assert schema["additionalProperties"] is False
+
+
+def faults(raw: Raw) -> list[str]:
+    """What an editor that checks against the schema would underline."""
+    checked = Draft202012Validator(CampaignSpec.model_json_schema())
+    return [error.message for error in checked.iter_errors(raw)]
+
+
+@pytest.mark.parametrize("name", built_in_names())
+def test_the_schema_knows_all_ways_to_write_a_campaign(name: str) -> None:
+    folder = Path(__file__).parents[1] / "campaign" / "scenarios"
+    assert faults(yaml.safe_load((folder / f"{name}.yaml").read_text("utf-8"))) == []
+
+
+@pytest.mark.parametrize(
+    ("step", "fits"),
+    [
+        ({"requires": "grow", "produces": "gap [eV]", "cost_credits": 3}, True),
+        ({"requires": ["grow"], "produces": ["gap [eV]", "edge"], "cost_credits": 3.5}, True),
+        ({"produces": [{"name": "gap", "unit": "eV"}], "controls": "a"}, True),
+        ({"produces": 5}, False),
+        ({"cost_credits": "cheap"}, False),
+        ({"cost_credits": -1}, False),
+        ({"reqires": "grow"}, False),
+    ],
+)
+def test_an_editor_with_the_schema_tells_what_a_step_may_be(step: Raw, fits: bool) -> None:
+    raw = deepcopy(raw_spec())
+    raw["workflow"]["steps"][0] |= {"name": "look", "level": 1} | step
+    assert (faults(raw) == []) is fits
+
+
+def test_the_schema_knows_short_forms_of_space_correlations_and_wishes() -> None:
+    raw = deepcopy(raw_spec())
+    raw["workflow"]["space"] = {"variables": [{"name": "a", "values": [1, 2]}]}
+    raw["workflow"]["correlations"] = {"fine": 0.8, "rough": {"r": 0.5, "std": 0.2}}
+    raw["session"] = {"forbid": "0,0,4,4; 8,8,9,9", "more_like": "3,4", "reward": "2 * y"}
+    assert faults(raw) == []
+    raw["workflow"]["correlations"] = {"fine": [0.8]}
+    assert faults(raw) != []

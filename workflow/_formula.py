@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Callable, Mapping
 from functools import cached_property
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -50,6 +50,7 @@ class Formula(Record):
     max, min, sin, sqrt, tanh and where. ``unit`` is the unit of its result.
     """
 
+    shorthand: ClassVar = {"type": "string"}
     expression: str
     unit: str = "1"
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 
 import numpy as np
 from pydantic import Field, model_serializer, model_validator
@@ -18,6 +18,12 @@ _MOST_POINTS = 100_000
 class Point(Record):
     """A point of the field of view; may be written ``[y_nm, x_nm]``."""
 
+    shorthand: ClassVar = {
+        "type": "array",
+        "items": {"type": "number"},
+        "minItems": 2,
+        "maxItems": 2,
+    }
     y_nm: float
     x_nm: float
 
@@ -70,6 +76,7 @@ class Where(Record):
     ``{line: ...}`` or ``{region: ...}``.
     """
 
+    shorthand: ClassVar = {"type": ["string", "array"]}
     points: tuple[Point, ...] = Field(default=(), max_length=_MOST_POINTS)
     line: Line | None = None
     region: Raster | None = None

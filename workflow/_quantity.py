@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import threading
 from functools import cache
-from typing import Any
+from typing import Any, ClassVar
 
 import pint
 from pydantic import model_serializer, model_validator
@@ -79,6 +79,7 @@ class Port(Record):
     A port that takes a quantity may leave the unit away and accepts the producer's.
     """
 
+    shorthand: ClassVar = {"type": "string", "description": "name or name [unit]"}
     name: Name
     unit: str | None = None
 
@@ -129,6 +130,7 @@ class Correlation(Record):
     standard deviation. Written ``0.85`` alone it is sure to 0.1.
     """
 
+    shorthand: ClassVar = {"type": ["number", "string"]}
     r: float
     std: float = 0.1
 

@@ -96,6 +96,8 @@ class Discrete(Record):
 
 
 Variable = Annotated[Continuous | Discrete, Field(discriminator="kind")]
+WrittenVariables = tuple[Continuous | Discrete, ...]
+"""Variables as they may be written: ``values`` tell the kind."""
 
 
 class Space(Record):
@@ -114,7 +116,7 @@ class Space(Record):
     constraints: tuple[Formula, ...] = ()
     candidates: tuple[tuple[float, ...], ...] = ()
 
-    @field_validator("variables", mode="before")
+    @field_validator("variables", mode="before", json_schema_input_type=WrittenVariables)
     @classmethod
     def _kinds(cls, value: Any) -> Any:
         """A variable with ``values`` is discrete, any other continuous."""

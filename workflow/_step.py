@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from enum import IntEnum
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 from pydantic import Field, field_validator, model_validator
@@ -34,6 +34,7 @@ class Amount(Record):
     what a budget commits before the step starts.
     """
 
+    shorthand: ClassVar = {"type": "number", "minimum": 0}
     median: NonNegative
     per_position: NonNegative = 0.0
     per_s: NonNegative = 0.0
@@ -165,14 +166,29 @@ class Step(Record):
     repeat: Literal["idempotent", "repeatable", "irreversible"] = "repeatable"
     about: str = ""
 
-    @field_validator("consumes", "optional", "produces", "records", "predicts", mode="before")
+    @field_validator(
+        "consumes",
+        "optional",
+        "produces",
+        "records",
+        "predicts",
+        mode="before",
+        json_schema_input_type=tuple[Port, ...] | str,
+    )
     @classmethod
     def _several(cls, value: Any) -> Any:
         return (value,) if isinstance(value, str) else value
 
-    @field_validator("requires", "controls", mode="before")
+    @field_validator("requires", mode="before", json_schema_input_type=tuple[Name, ...] | Name)
     @classmethod
-    def _several_names(cls, value: Any) -> Any:
+    def _several_steps(cls, value: Any) -> Any:
+        return (value,) if isinstance(value, str) else value
+
+    @field_validator(
+        "controls", mode="before", json_schema_input_type=tuple[Name, ...] | Name | None
+    )
+    @classmethod
+    def _several_variables(cls, value: Any) -> Any:
         return (value,) if isinstance(value, str) else value
 
     @model_validator(mode="after")

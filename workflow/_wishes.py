@@ -60,7 +60,9 @@ class Wishes(Record):
     liking: NonNegative = 4.0
     exploit: bool = False
 
-    @field_validator("forbid", mode="before")
+    @field_validator(
+        "forbid", mode="before", json_schema_input_type=tuple[Region, ...] | str | None
+    )
     @classmethod
     def _regions(cls, value: Any) -> Any:
         if value is None or value == "":
@@ -72,7 +74,9 @@ class Wishes(Record):
             for part in value.split(";")
         )
 
-    @field_validator("more_like", mode="before")
+    @field_validator(
+        "more_like", mode="before", json_schema_input_type=tuple[int, int] | str | None
+    )
     @classmethod
     def _position(cls, value: Any) -> Any:
         return _whole(value, 2) if isinstance(value, str) else value

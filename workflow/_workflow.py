@@ -14,7 +14,7 @@ from ._formula import Formula
 from ._inventory import Inventory
 from ._model import Name, Record
 from ._quantity import Correlation, Port, Prior, same_unit
-from ._space import Space
+from ._space import Space, WrittenVariables
 from ._step import Step
 
 
@@ -46,7 +46,7 @@ class Workflow(Record):
     priors: dict[str, Prior] = {}
     formulas: dict[Name, Formula] = {}
 
-    @field_validator("space", mode="before")
+    @field_validator("space", mode="before", json_schema_input_type=Space | WrittenVariables)
     @classmethod
     def _from_variables(cls, value: Any) -> Any:
         return {"variables": value} if isinstance(value, list | tuple) else value
