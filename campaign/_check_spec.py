@@ -52,12 +52,13 @@ def check_aims(spec: CampaignSpec) -> None:
     make_policy(spec.policy, spec.workflow, spec.goal)
     _check_goal(spec)
     over = getattr(spec.goal, "over", "designs")
-    if spec.session.reward is not None and over != "positions":
+    wished = spec.session.model_dump(exclude_defaults=True)
+    if wished and over != "positions":
         raise SpecError(
-            "session.reward",
-            f"{spec.session.reward.expression!r} with a goal over {over}",
-            "a reward where the goal is over positions: only there a session seeks one",
-            "remove it, or set goal.over to 'positions'",
+            " and ".join(f"session.{name}" for name in wished),
+            f"{list(wished.values())} with a goal over {over}",
+            "wishes where the goal is over positions: only there a session heeds them",
+            "remove them, or set goal.over to 'positions'",
         )
     steps = {step.name for step in spec.workflow.steps}
     for rule in spec.autonomy.rules:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 from unittest.mock import create_autospec
 
 import numpy as np
@@ -171,10 +172,15 @@ def test_what_no_table_gives_is_refused_before_the_start(
     assert not out.exists(), "nothing is begun"
 
 
-def test_a_reward_that_no_session_seeks_is_refused() -> None:
+@pytest.mark.parametrize(
+    "wish",
+    [{"reward": "coercive_bias"}, {"exploit": True}, {"forbid": "0,0,4,4"}, {"explore": 1}],
+    ids=lambda wish: next(iter(wish)),
+)
+def test_wishes_that_no_session_heeds_are_refused(wish: dict[str, Any]) -> None:
     spec = load_spec("sm-bfo")
-    raw = {**spec.model_dump(), "session": {"reward": "coercive_bias"}}
-    with pytest.raises(SpecError, match=r"session\.reward.*goal over designs"):
+    raw = {**spec.model_dump(), "session": wish}
+    with pytest.raises(SpecError, match=rf"session\.{next(iter(wish))}.*goal over designs"):
         check_aims(type(spec).model_validate(raw))
 
 
