@@ -10,7 +10,7 @@ from rich.console import Console
 
 from ..planner import Rehearsed
 from ._cli_errors import complaining
-from ._cli_options import Credits, Data, GoalKind, Hours, Source, budget_of, seed_list
+from ._cli_options import Credits, Data, GoalKind, Hours, Source, at_hand, budget_of, seed_list
 from ._compare import Comparison, compare, comparison_table, write_records
 from ._load_spec import load_spec
 from ._spec import CampaignSpec, policies_of
@@ -33,7 +33,9 @@ def compare_policies(
 ) -> None:
     """Compare policies on the truth of a campaign's twins, in parallel on Ray."""
     with complaining():
-        spec = load_spec(source or "", data=data, goal=goal, budget=budget_of(credits, hours))
+        spec = load_spec(
+            source or "", data=at_hand(data), goal=goal, budget=budget_of(credits, hours)
+        )
         names = [n.strip() for n in policies.split(",")] if policies else _compared(spec)
         records: list[Comparison] = []
         console = Console()

@@ -10,7 +10,7 @@ from rich.console import Console
 
 from ..planner import Playthrough, forecasts
 from ._cli_errors import complaining
-from ._cli_options import Credits, Data, GoalKind, Hours, Seed, budget_of, refuse_beside
+from ._cli_options import Credits, Data, GoalKind, Hours, Seed, at_hand, budget_of, refuse_beside
 from ._forecast import (
     forecast_record,
     forecast_table,
@@ -61,7 +61,7 @@ def forecast_campaign(
             spec, state = state_of_run(source)
         else:
             spec = load_spec(
-                source, seed=seed, data=data, goal=goal, budget=budget_of(credits, hours)
+                source, seed=seed, data=at_hand(data), goal=goal, budget=budget_of(credits, hours)
             )
             state = starting_state(spec)
         names = [n.strip() for n in policies.split(",")] if policies else None

@@ -39,6 +39,24 @@ def refuse_beside(
         raise SpecError(who, told.format(", ".join(names)), allowed, remedy)
 
 
+def at_hand(data: Path | None) -> Path | None:
+    """The path of a recording, checked before anything is started for it.
+
+    Raises
+    ------
+    SpecError
+        If nothing is there.
+    """
+    if data is not None and not data.exists():
+        raise SpecError(
+            "--data",
+            f"{str(data)!r}, where nothing is",
+            "a recording, or a folder of them",
+            "correct the path",
+        )
+    return data
+
+
 def budget_of(credits: float | None, hours: float | None) -> dict[str, float]:
     """What was given of a budget, by what it is of."""
     given = {"credits": credits, "hours": hours}

@@ -14,7 +14,17 @@ from ..workflow import Decided, Resumed, SpecError
 from ._attendants import Attendants
 from ._campaign import Campaign
 from ._cli_errors import complaining
-from ._cli_options import Credits, Data, GoalKind, Hours, Seed, Source, budget_of, refuse_beside
+from ._cli_options import (
+    Credits,
+    Data,
+    GoalKind,
+    Hours,
+    Seed,
+    Source,
+    at_hand,
+    budget_of,
+    refuse_beside,
+)
 from ._finish import finish
 from ._live import LiveView
 from ._load_spec import built_in_names, load_spec
@@ -97,8 +107,8 @@ def run(
             )  # fmt: skip
         else:
             spec = load_spec(
-                source or "", seed=seed, data=data, policy=policy, goal=goal,
-                budget=budget_of(credits, hours), warm_start=warm_start,
+                source or "", seed=seed, data=data if address else at_hand(data), policy=policy,
+                goal=goal, budget=budget_of(credits, hours), warm_start=warm_start,
             )  # fmt: skip
             folder = out or Path("runs") / spec.name
             moved = move_aside(folder) if move_old else None

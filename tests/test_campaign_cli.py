@@ -227,6 +227,14 @@ BAD = {
     "unknown goal": (("run", "SPEC", "--goal", "minimize"), "'minimize'", "'maximize'"),
     "small budget": (("run", "SPEC", "--credits", "3"), "budget of 3 credits", "budget.credits"),
     "no data": (("run", "bfo-replay"), "no data", "--data PATH"),
+    **{
+        f"data nowhere, {command}": (
+            (command, "bfo-replay", "--data", "nowhere.h5"),
+            "'nowhere.h5', where nothing is",
+            "correct the path",
+        )
+        for command in ("run", "compare", "forecast")
+    },
     "explain nothing": (("explain", "nowhere", "--decision", "0"), "no such folder", "path"),
     "report nothing": (("report", "nowhere"), "no such folder", "path"),
     "bad seeds": (("compare", "SPEC", "--seeds", "x"), "'x'", "0-9"),
