@@ -30,7 +30,7 @@ class Proposal:
 
     ``value`` is in the goal's unit, ``cost`` in credits with hours priced in; ``whole`` tells
     whether the value is that of the chain to the end or of ``quantity`` alone. ``given`` are inputs
-    that are set instead of made.
+    that are set instead of made; ``last`` that nothing cheaper may come before.
     """
 
     quantity: str
@@ -42,6 +42,7 @@ class Proposal:
     price: Price
     whole: bool
     given: dict[str, float] = field(default_factory=dict)
+    last: bool = False
 
 
 def proposals(

@@ -9,6 +9,7 @@ import numpy as np
 
 from ..workflow import (
     Alternative,
+    Commitment,
     Decision,
     Estimate,
     Maximize,
@@ -27,6 +28,7 @@ from ._network_options import Proposal, proposals
 from ._network_points import make_pool, wary_pool
 from ._network_pool import Pool, joint_sample
 from ._network_start import first_step
+from ._network_verify import to_verify
 from ._options import failed_too_often, refused_before
 from ._prices import Prices
 from ._threads import one_thread
@@ -37,8 +39,6 @@ _DOUBT_EVERY = 3
 _END_EVERY = 4
 _STALE = 0.02
 """A share of what the best is above the middle that the rest of the budget must promise to gain."""
-_CAUTION = 0.5
-"""How many of its standard deviations are taken off a design's value before it is recommended."""
 _WARY = 2.0
 """How many times larger standard deviations are where the belief is doubted."""
 
@@ -189,8 +189,31 @@ class NetworkPlanner:
                 unpayable += 1
                 continue
             if state.free_worker(p.step, target) is not None:
-                return self._act(state, p, target, found)
+                last = self._last_chance(state, p, target) or p
+                return self._act(state, last, self._target(last.step, last.x), found)
         return self._idle(state, found, worthwhile, unpayable)
+
+    def _last_chance(self, state: State, p: Proposal, target: Target) -> Proposal | None:
+        """To see the answer for oneself, where a cheaper source would use up what that costs.
+
+        A source may mislead: what it alone says is not to be the last word.
+        """
+        belief, pool = self._look(state)
+        if p.quantity in belief.network.path:
+            return None
+        last = to_verify(belief, Prices(state, self._settings.cost_blind), pool)
+        if last is None:
+            return None
+        there = self._target(last.step, last.x)
+        first = state.commitment(build_action(state, p.step, target, parameters=dict(p.given)))
+        second = state.commitment(build_action(state, last.step, there))
+        both = Commitment(credits=first.credits + second.credits, hours=first.hours + second.hours)
+        if state.affordable(both) or not self._payable(state, last, there):
+            return None
+        refused = refused_before(state, last.step, there)
+        failed = failed_too_often(state, (last.step,), there)
+        free = state.free_worker(last.step, there) is not None
+        return last if free and not refused and not failed else None
 
     def _target(self, step: Step, x: Vector) -> Target:
         return Target(design=self._network.workflow.space.decode(x)[0])
@@ -203,6 +226,8 @@ class NetworkPlanner:
     def _act(self, state: State, p: Proposal, target: Target, found: list[Proposal]) -> Decision:
         others = [o for o in found if o is not p][:5]
         what = "the way to the end, beginning with" if p.whole else "knowing"
+        if p.last:
+            what = "while the budget still pays for seeing the answer, knowing"
         unit = state.workflow.unit(self._goal.quantity)
         runner = ""
         if others:
@@ -287,8 +312,7 @@ class NetworkPlanner:
 
     def _recommend(self, state: State) -> Recommendation:
         belief, pool = self._look(state)
-        row = int(np.argmax(pool.mean - _CAUTION * pool.std))
-        x = pool.x[row : row + 1]
+        x = pool.x[pool.answer][None, :]
         known = belief.lookup(x)
         sample = joint_sample(belief, self._seed(state), 64)
         reach = forward(belief, x, known, sample.draws)
