@@ -12,13 +12,14 @@ from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ._published import CURVES, published_at
 from ._records import Run
 from ._statistics import cost_to, means_at, start_of, value_at
-from ._tables import Groups, markdown, plus_minus
+from ._tables import Groups, gain, markdown, plus_minus
 
-OURS, ALONE = "planner", "single-source"
+OURS, ALONE, FUNNEL = "planner", "single-source", "tuned-funnel"
 VARIANTS = (
     "planner",
     "planner-settable",
@@ -193,6 +194,42 @@ def against_one_source(problems: Groups) -> str:
             row.append(f"{verdict.difference / way:+.3f} ± {error:.3f}, {verdict.shown}")
         rows.append(row)
     return markdown(["Problem", "Seeds", *HOW[:2]], rows) if rows else ""
+
+
+def against_funnel(problems: Groups) -> str:
+    """What the planner has when a tuned funnel ends, and with how much less it has the same.
+
+    Gains and credits are of means over the worlds that both have played.
+    """
+    rows: list[list[str]] = []
+    for problem, policies in problems.items():
+        ours, theirs = ({r.seed: r for r in policies.get(name, [])} for name in (OURS, FUNNEL))
+        seeds = sorted(set(ours) & set(theirs))
+        if len(seeds) < FEW:
+            continue
+        start = start_of(r for runs in policies.values() for r in runs)
+        budget = ours[seeds[0]].budget
+        costs = np.linspace(0.0, budget, 121)
+        mine, funnel = (
+            np.array([[gain(runs[s], c, start) for c in costs] for s in seeds])
+            for runs in (ours, theirs)
+        )
+        apart = mine[:, -1] - funnel[:, -1]
+        wanted = funnel.mean(0)[-1]
+        own, other = (_kept_from(costs, runs.mean(0), wanted) for runs in (mine, funnel))
+        less = f"{own:g} of {other:g}, {1 - own / other:+.0%}" if np.isfinite(own) else "never"
+        row = [problem, str(len(seeds)), plus_minus(wanted, _error(funnel[:, -1]))]
+        rows.append([*row, f"{apart.mean():+.3f} ± {_error(apart):.3f}", less])
+    head = ["Problem", "Worlds", "Gain of the funnel", "`planner` less funnel"]
+    head.append("Credits to the funnel's gain, and how much cheaper")
+    return markdown(head, rows) if rows else ""
+
+
+def _kept_from(costs: NDArray[np.float64], curve: NDArray[np.float64], wanted: float) -> float:
+    """The cost from which on a curve is not below what is wanted; infinite if it ends below."""
+    below = np.flatnonzero(curve < wanted - 1e-9)
+    first = int(below[-1]) + 1 if len(below) else 0
+    return float(costs[first]) if first < len(costs) else float("inf")
 
 
 def ablations(networks: Groups) -> str:

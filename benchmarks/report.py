@@ -33,7 +33,13 @@ from ._data import CHECKOUT, VARIABLE, DataMissingError
 from ._lines import records
 from ._records import Run
 from ._statistics import evaluations_to, found_top, load
-from ._summary import ablations, against_one_source, against_peers, against_published
+from ._summary import (
+    ablations,
+    against_funnel,
+    against_one_source,
+    against_peers,
+    against_published,
+)
 from ._tables import (
     Groups,
     against_table,
@@ -98,6 +104,7 @@ def write_report(runs: Sequence[Run], docs: Path, others: Mapping[str, str] | No
     text = environment.get_template("benchmarks.md.j2").render(
         summary=against_peers(raced, groups.get("peers", {})),
         published=against_published(groups.get("function_networks", {})),
+        funnel_goal=against_funnel(groups.get("funnels", {})),
         one_source=against_one_source(groups.get("multifidelity", {})),
         ablations=ablations(groups.get("function_networks", {})),
         networks=_tables(groups.get("function_networks"), network_table),

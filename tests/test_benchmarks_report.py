@@ -154,6 +154,24 @@ def test_the_planner_is_compared_with_itself_on_one_source() -> None:
     assert sm.against_one_source(group(runs[:4])) == ""
 
 
+def test_the_planner_reaches_what_a_funnel_has_for_less() -> None:
+    seeds = range(4)
+    runs = [
+        *several({s: [0.0, 3.0, 6.0, 6.0] for s in seeds}),
+        *several({s: [0.0, 0.0, 0.0, 6.0] for s in seeds}, policy="tuned-funnel"),
+    ]
+    row = sm.against_funnel(group(runs)).splitlines()[2]
+    cells = [c.strip() for c in row.split("|")[1:-1]]
+    budget = runs[0].budget
+    at = [p.cost for p in runs[0].trajectory]
+    assert cells[1] == "4" and cells[3] == "+0.000 ± 0.000"
+    own, other = (float(w.strip(",")) for w in cells[4].split()[:3:2])
+    assert at[1] < own <= at[2] + budget / 120 and at[2] < other <= at[3] + budget / 120
+    worse = [*several({s: [0.0, 3.0, 5.0, 5.0] for s in seeds}), *runs[4:]]
+    assert "never" in sm.against_funnel(group(worse)) and "-0.1" in sm.against_funnel(group(worse))
+    assert sm.against_funnel(group(runs[:4])) == ""
+
+
 def test_published_means_are_compared_where_they_were_read() -> None:
     runs = several({s: [1.0] * 45 + [27.0 + 0.01 * s] * 106 for s in range(5)}, best=27.5)
     rows = sm.against_published(group(runs)).splitlines()[2:]
