@@ -149,6 +149,7 @@ def test_a_program_is_read_from_yaml_and_written_so_that_it_reads_the_same(tmp_p
     first = load_program(file)
     file.write_text(program_text(first))
     assert load_program(file) == first
+    assert "verb" not in file.read_text() and "- overview\n" in file.read_text()
 
 
 @pytest.mark.parametrize(

@@ -160,7 +160,8 @@ def program_text(program: Program) -> str:
     """The program as YAML, which :func:`load_program` reads."""
     commands = []
     for command in program.commands:
-        fields = command.model_dump(mode="json", exclude={"verb"}, exclude_defaults=True)
-        commands.append({command.verb: fields} if fields else command.verb)
+        fields = command.model_dump(mode="json", exclude_defaults=True)
+        verb = fields.pop("verb")
+        commands.append({verb: fields} if fields else verb)
     head = {"name": program.name} | ({"about": program.about} if program.about else {})
     return yaml.safe_dump(head | {"commands": commands}, sort_keys=False, allow_unicode=True)
