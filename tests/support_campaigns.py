@@ -10,10 +10,12 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from unittest.mock import create_autospec
 
 import numpy as np
 
-from probewise.campaign import Campaign, CampaignSpec
+from probewise.campaign import Campaign, CampaignSpec, _campaign
+from probewise.campaign._tracking import MlflowSink
 from probewise.planner import PlannerSettings, _belief
 from probewise.planner._gp import Matern52
 from probewise.workflow import (
@@ -217,6 +219,13 @@ def shrink(put: Callable[[Any, str, Any], None] = setattr) -> None:
         for name, size in sizes.items():
             put(found[_PLANNER + where], name, size)
     fix_kernel(put, _belief)
+
+
+def untrack(put: Callable[[Any, str, Any], None] = setattr) -> None:
+    """Runs are told to no MLflow: its database takes seconds to make."""
+    sink = create_autospec(MlflowSink)
+    sink.return_value.finish.return_value = None
+    put(_campaign, "MlflowSink", sink)
 
 
 VARIABLES: list[dict[str, Any]] = [

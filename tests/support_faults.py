@@ -15,10 +15,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support_campaigns import VARIABLES
+from support_campaigns import VARIABLES, untrack
 
 from probewise.campaign import Campaign, CampaignSpec, Journal
-from probewise.campaign import _campaign as module
 from probewise.campaign._run_folder import RunFolder
 from probewise.campaign._store import Hdf5Store
 from probewise.planner._build import build_action
@@ -177,23 +176,9 @@ class Rounds:
         )
 
 
-class NoSink:
-    """Instead of tracking."""
-
-    problem = None
-
-    def __init__(self, *given: object, **more: object) -> None: ...
-
-    def feed(self, *events: Event) -> None: ...
-
-    def feed_from(self, events: object) -> None: ...
-
-    def finish(self, *given: object, **more: object) -> None: ...
-
-
 def quiet(patch: pytest.MonkeyPatch) -> None:
     """No tracking."""
-    patch.setattr(module, "MlflowSink", NoSink)
+    untrack(patch.setattr)
 
 
 def begin(raw: dict[str, Any], folder: Path, **more: Any) -> Campaign:

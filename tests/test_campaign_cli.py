@@ -8,19 +8,16 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
-from unittest.mock import create_autospec
 
 import jsonschema
 import pytest
 import yaml
-from support_campaigns import raw_spec, registered, shrink
+from support_campaigns import raw_spec, registered, shrink, untrack
 from typer.testing import CliRunner
 
 from probewise.campaign import Campaign, Comparison, _cli_compare, _cli_run
-from probewise.campaign import _campaign as campaign_module
 from probewise.campaign._cli import app
 from probewise.campaign._live import LiveView
-from probewise.campaign._tracking import MlflowSink
 
 WIDE = {"COLUMNS": "250"}
 
@@ -28,14 +25,12 @@ WIDE = {"COLUMNS": "250"}
 @pytest.fixture(scope="module", autouse=True)
 def installed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """The tiny workers, few worlds, and no tracking."""
-    sink = create_autospec(MlflowSink)
-    sink.return_value.finish.return_value = None
     with (
         registered(tmp_path_factory.mktemp("installed")),
         pytest.MonkeyPatch.context() as patch,
     ):
         shrink(patch.setattr)
-        patch.setattr(campaign_module, "MlflowSink", sink)
+        untrack(patch.setattr)
         yield
 
 

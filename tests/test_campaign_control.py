@@ -15,23 +15,20 @@ from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
-from unittest.mock import create_autospec
 
 import psutil
 import pytest
 import requests
 import yaml
-from support_campaigns import raw_spec, registered, shrink, spec_of
+from support_campaigns import raw_spec, registered, shrink, spec_of, untrack
 from typer.testing import CliRunner
 
 from probewise.campaign import Campaign, Journal
-from probewise.campaign import _campaign as module
 from probewise.campaign._channel import TOKEN, TOKEN_FILE, HttpChannel, token
 from probewise.campaign._cli import app
 from probewise.campaign._log import EventLog
 from probewise.campaign._metrics import Metrics
 from probewise.campaign._serve import ControlServer
-from probewise.campaign._tracking import MlflowSink
 from probewise.campaign._webhook import WEBHOOK, webhook_from_environment
 from probewise.workflow import Awaiting, Commanded, Pause, SpecError, Stop
 
@@ -39,28 +36,22 @@ SECRET = "a-token-for-tests-0123456789abcdef"
 ASKED = raw_spec(autonomy={"levels": {4: "approve"}}, budget={"credits": 30})
 PROGRAM = """
 import sys
-from unittest.mock import create_autospec
-from support_campaigns import shrink
-from probewise.campaign import _campaign
+from support_campaigns import shrink, untrack
 from probewise.campaign._cli import app
-from probewise.campaign._tracking import MlflowSink
 shrink()
-_campaign.MlflowSink = create_autospec(MlflowSink)
-_campaign.MlflowSink.return_value.finish.return_value = None
+untrack()
 app(sys.argv[1:])
 """
 
 
 @pytest.fixture(scope="module", autouse=True)
 def installed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    sink = create_autospec(MlflowSink)
-    sink.return_value.finish.return_value = None
     with (
         registered(tmp_path_factory.mktemp("installed")) as folder,
         pytest.MonkeyPatch.context() as patch,
     ):
         shrink(patch.setattr)
-        patch.setattr(module, "MlflowSink", sink)
+        untrack(patch.setattr)
         yield folder
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from pathlib import Path
-from unittest.mock import create_autospec
 
 import pytest
 import yaml
@@ -16,6 +15,7 @@ from support_campaigns import (
     registered,
     shrink,
     spec_of,
+    untrack,
 )
 from typer.testing import CliRunner
 
@@ -24,7 +24,6 @@ from probewise.campaign import Campaign
 from probewise.campaign._campaign import spec_of_run
 from probewise.campaign._cli import app
 from probewise.campaign._forecast import outlook, play, starting_state, state_of_run
-from probewise.campaign._tracking import MlflowSink
 from probewise.planner import Forecast, PlannerSettings, Spread, _learn_values, forecasts
 from probewise.workflow import BudgetError, SpecError
 
@@ -37,9 +36,7 @@ def small(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch, registered(tmp_path_factory.mktemp("peak")):
         shrink(patch.setattr)
         patch.setattr(PlannerSettings, "light", lambda self: light)
-        sink = create_autospec(MlflowSink)
-        sink.return_value.finish.return_value = None
-        patch.setattr("probewise.campaign._campaign.MlflowSink", sink)
+        untrack(patch.setattr)
         yield
 
 

@@ -9,7 +9,6 @@ from collections.abc import Callable, Iterator
 from io import StringIO
 from pathlib import Path
 from typing import Any
-from unittest.mock import create_autospec
 
 import pytest
 from hypothesis import given, settings
@@ -25,10 +24,10 @@ from support_campaigns import (
     registered,
     shrink,
     spec_of,
+    untrack,
 )
 
 from probewise.campaign import Campaign, _intake
-from probewise.campaign import _campaign as module
 from probewise.campaign._change import resolve_change
 from probewise.campaign._explain import explain
 from probewise.campaign._history import History
@@ -36,7 +35,6 @@ from probewise.campaign._inbox import FolderInbox, new_message
 from probewise.campaign._journal import replay
 from probewise.campaign._replay import redecide
 from probewise.campaign._report_tables import people_rows
-from probewise.campaign._tracking import MlflowSink
 from probewise.workflow import (
     Abort,
     ActionState,
@@ -78,7 +76,7 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
         pytest.MonkeyPatch.context() as patch,
     ):
         shrink(patch.setattr)
-        patch.setattr(module, "MlflowSink", create_autospec(MlflowSink))
+        untrack(patch.setattr)
         patch.setattr(_intake, "_POLL_S", 0.01)
         yield
 

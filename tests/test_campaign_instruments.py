@@ -6,13 +6,12 @@ import shutil
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
-from unittest.mock import create_autospec
 
 import h5py
 import numpy as np
 import pytest
 from rich.console import Console as Terminal
-from support_campaigns import spec_of
+from support_campaigns import spec_of, untrack
 from support_drivers import raw_campaign, registered
 from typer.testing import CliRunner
 
@@ -22,7 +21,6 @@ from probewise.campaign._event_model import documents
 from probewise.campaign._explain import explain
 from probewise.campaign._journal import Journal
 from probewise.campaign._live_autonomy import with_live_autonomy
-from probewise.campaign._tracking import MlflowSink
 from probewise.campaign._verify import verify
 from probewise.instruments import Console, StemTwinDriver
 from probewise.workflow import (
@@ -48,11 +46,9 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory, installed: None) -> tuple[Path, list[Event]]:
     """The folder and the events of a campaign with the twin."""
-    sink = create_autospec(MlflowSink)
-    sink.return_value.finish.return_value = None
     folder = tmp_path_factory.mktemp("run") / "films"
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("probewise.campaign._campaign.MlflowSink", sink)
+        untrack(patch.setattr)
         events = list(Campaign(spec_of(raw_campaign("stem-twin")), out=folder))
     return folder, events
 
@@ -168,11 +164,9 @@ def broken(tmp_path_factory: pytest.TempPathFactory, installed: None) -> tuple[P
     """A campaign whose microscope loses its connection once, amid a series of spectra."""
     raw = raw_campaign("live-stem", autonomy={"levels": {3: "auto", 4: "auto"}})
     raw["workers"]["stem"]["config"]["once"] = "series"
-    sink = create_autospec(MlflowSink)
-    sink.return_value.finish.return_value = None
     folder = tmp_path_factory.mktemp("broken") / "films"
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("probewise.campaign._campaign.MlflowSink", sink)
+        untrack(patch.setattr)
         events = list(Campaign(spec_of(raw), out=folder))
     return folder, events
 

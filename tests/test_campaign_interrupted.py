@@ -10,16 +10,14 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
-from unittest.mock import create_autospec
 
 import pytest
 import yaml
-from support_campaigns import spec_of
+from support_campaigns import spec_of, untrack
 from support_drivers import raw_campaign, registered
 
 from probewise.campaign import Campaign
 from probewise.campaign._journal import Journal
-from probewise.campaign._tracking import MlflowSink
 from probewise.campaign._verify import Finding, verify
 from probewise.instruments import Watchdogs
 from probewise.workflow import Event, Issued, Observed, Secured
@@ -27,12 +25,9 @@ from probewise.workflow import Event, Issued, Observed, Secured
 UNATTENDED = {"levels": {3: "auto", 4: "auto"}}
 PROGRAM = """
 import sys
-from unittest.mock import create_autospec
-from probewise.campaign import _campaign
+from support_campaigns import untrack
 from probewise.campaign._cli import app
-from probewise.campaign._tracking import MlflowSink
-_campaign.MlflowSink = create_autospec(MlflowSink)
-_campaign.MlflowSink.return_value.finish.return_value = None
+untrack()
 app(sys.argv[1:])
 """
 
@@ -40,10 +35,8 @@ app(sys.argv[1:])
 @pytest.fixture(scope="module", autouse=True)
 def installed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     folder = tmp_path_factory.mktemp("drivers")
-    sink = create_autospec(MlflowSink)
-    sink.return_value.finish.return_value = None
     with registered(folder), pytest.MonkeyPatch.context() as patch:
-        patch.setattr("probewise.campaign._campaign.MlflowSink", sink)
+        untrack(patch.setattr)
         yield folder
 
 

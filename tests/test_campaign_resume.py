@@ -9,7 +9,6 @@ import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
-from unittest.mock import create_autospec
 
 import pytest
 import yaml
@@ -21,11 +20,10 @@ from support_campaigns import (
     registered,
     shrink,
     spec_of,
+    untrack,
 )
 
 from probewise.campaign import Campaign, Journal, load_spec
-from probewise.campaign import _campaign as module
-from probewise.campaign._tracking import MlflowSink
 from probewise.workflow import (
     ActionState,
     Assessed,
@@ -54,7 +52,7 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         pytest.MonkeyPatch.context() as patch,
     ):
         shrink(patch.setattr)
-        patch.setattr(module, "MlflowSink", create_autospec(MlflowSink))
+        untrack(patch.setattr)
         yield folder
 
 
@@ -214,12 +212,10 @@ def test_refused_proposals_are_remembered(tmp_path: Path) -> None:
 PROGRAM = """
 import sys
 from pathlib import Path
-from unittest.mock import MagicMock
-import support_campaigns
+from support_campaigns import shrink, untrack
 from probewise.campaign import Campaign, load_spec
-from probewise.campaign import _campaign
-support_campaigns.shrink()
-_campaign.MlflowSink = MagicMock()
+shrink()
+untrack()
 spec, folder = sys.argv[1:]
 campaign = Campaign(load_spec(spec), out=folder)
 for event in campaign:

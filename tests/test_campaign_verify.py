@@ -7,20 +7,17 @@ import shutil
 import sqlite3
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from unittest.mock import create_autospec
 
 import h5py
 import pytest
-from support_campaigns import LOOK, TEST, raw_spec, registered, shrink, spec_of
+from support_campaigns import LOOK, TEST, raw_spec, registered, shrink, spec_of, untrack
 from typer.testing import CliRunner
 
 from probewise.campaign import Campaign, Journal
-from probewise.campaign import _campaign as module
 from probewise.campaign._chain import link
 from probewise.campaign._cli import app
 from probewise.campaign._finish import finish
 from probewise.campaign._journal import Head
-from probewise.campaign._tracking import MlflowSink
 from probewise.campaign._verify import verify
 from probewise.workflow import RunFolderError, StoreError
 
@@ -31,14 +28,12 @@ RAW["workflow"] = RAW["workflow"] | {"steps": [LOOK, TEST | {"records": "trace [
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """A finished run with arrays."""
-    sink = create_autospec(MlflowSink)
-    sink.return_value.finish.return_value = None
     with (
         registered(tmp_path_factory.mktemp("installed")),
         pytest.MonkeyPatch.context() as patch,
     ):
         shrink(patch.setattr)
-        patch.setattr(module, "MlflowSink", sink)
+        untrack(patch.setattr)
         patch.setattr("probewise.campaign._report._pictures", lambda *anything: ([], ""))
         folder = tmp_path_factory.mktemp("runs") / "run"
         campaign = Campaign(spec_of(RAW), out=folder)

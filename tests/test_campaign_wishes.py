@@ -5,20 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
-from unittest.mock import create_autospec
 
 import numpy as np
 import pytest
 from pydantic import ValidationError
+from support_campaigns import untrack
 from support_cubes import write_nsid
 from support_films import quicken
 
 from probewise.campaign import Campaign, load_spec
-from probewise.campaign import _campaign as module
 from probewise.campaign._change import resolve_change
 from probewise.campaign._check_spec import check_aims
 from probewise.campaign._replay import redecide
-from probewise.campaign._tracking import MlflowSink
 from probewise.campaign._wording import resumed_text
 from probewise.workflow import Commanded, Decided, Decision, Region, Set, SpecError, Wishes
 
@@ -40,7 +38,7 @@ def recording(path: Path) -> Path:
 @pytest.fixture(scope="module", autouse=True)
 def untracked() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(module, "MlflowSink", create_autospec(MlflowSink))
+        untrack(patch.setattr)
         quicken(patch.setattr)
         yield
 

@@ -9,24 +9,21 @@ import os
 from collections.abc import Callable, Iterator
 from itertools import pairwise
 from pathlib import Path
-from unittest.mock import create_autospec
 
 import pytest
 import yaml
 from pydantic import ValidationError
-from support_campaigns import PeakTwin, raw_spec, registered, shrink, spec_of
+from support_campaigns import PeakTwin, raw_spec, registered, shrink, spec_of, untrack
 
 import probewise
 from probewise.agents import make_worker
 from probewise.agents._secrets import PREFIX, reveal
 from probewise.campaign import Campaign, Hdf5Store, load_spec
-from probewise.campaign import _campaign as module
 from probewise.campaign._channel import TOKEN
 from probewise.campaign._finish import finish
 from probewise.campaign._inbox import FolderInbox
 from probewise.campaign._load_spec import read_step_values
 from probewise.campaign._serve import server_token
-from probewise.campaign._tracking import MlflowSink
 from probewise.campaign._webhook import WEBHOOK
 from probewise.instruments import StemTwin
 from probewise.instruments._recording_files import load_recording
@@ -51,14 +48,12 @@ MAY_PICKLE = {"_conformance.py"}
 
 @pytest.fixture(scope="module", autouse=True)
 def installed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    sink = create_autospec(MlflowSink)
-    sink.return_value.finish.return_value = None
     with (
         registered(tmp_path_factory.mktemp("installed")),
         pytest.MonkeyPatch.context() as patch,
     ):
         shrink(patch.setattr)
-        patch.setattr(module, "MlflowSink", sink)
+        untrack(patch.setattr)
         yield
 
 
