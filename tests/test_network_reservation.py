@@ -10,7 +10,6 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from numpy.typing import NDArray
 
 from probewise.planner import Planner
 from probewise.planner._build import build_action
@@ -34,7 +33,6 @@ from probewise.workflow import (
     Workflow,
 )
 
-Array = NDArray[np.float64]
 PRICES = {"look": 1.0, "scan": 6.0, "test": 30.0}
 MAKES = {"look": "rough", "scan": "fine", "test": "quality"}
 
@@ -58,7 +56,9 @@ def told(noise: float = 0.0) -> NetworkBelief:
     )
     planner = Planner(flow, Maximize(quantity="quality"), Budget(credits=500))
     rng = np.random.default_rng(3)
-    for i, design in enumerate(flow.space.decode(flow.space.pool()[::2])):
+    listed = flow.space.pool()
+    assert listed is not None
+    for i, design in enumerate(flow.space.decode(listed[::2])):
         quality = float(rng.standard_normal())
         said = {
             "look": 0.7 * quality + 0.7 * rng.standard_normal(),
@@ -72,6 +72,7 @@ def told(noise: float = 0.0) -> NetworkBelief:
 
 def gains_of(found: NetworkBelief) -> tuple[Gains, Chains]:
     x = found.network.workflow.space.pool()
+    assert x is not None
     known = found.lookup(x)
     return Gains(found, x, known, 0), Chains(found, Prices(found.state), x, known)
 
@@ -150,7 +151,7 @@ def test_a_look_is_worth_more_where_a_scan_may_follow(noise: float) -> None:
 def test_a_scan_cannot_follow_where_it_was_made() -> None:
     gains, chains = gains_of(told())
     after: Leg = chains.leg("fine", False, "rough")
-    made: Array = ~np.isnan(gains.known["fine"])
+    made = ~np.isnan(gains.known["fine"])
     assert made.any() and not after.ready[made].any() and after.ready[~made].all()
 
 
