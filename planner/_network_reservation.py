@@ -17,7 +17,8 @@ from ._network_kernel import Matrix, Vector
 
 OUTCOMES = 23
 _REACH = 4.8
-_ROUNDS = 12
+_ROUNDS = 32
+"""At most: where the first outcome is nearly free, each may leave only one outcome behind."""
 _CLOSE = 1e-12
 
 T = np.linspace(-_REACH, _REACH, OUTCOMES)

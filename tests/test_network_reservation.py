@@ -95,6 +95,19 @@ def test_the_rate_makes_the_best_of_all_ways_on_just_worth_its_price(
     assert rate[0] >= alone[0] - 1e-12  # one more way to go on never hurts
 
 
+def test_a_first_outcome_for_nothing_still_gets_its_whole_rate() -> None:
+    """Newton's steps are small there: only the best of all outcomes are worth going on with."""
+    better = improvement(-3.4 + 0.5 * T[None, :], np.full((1, 1), np.sqrt(0.75)), 0.0)
+    told = -3.4 + 0.5 * T[:, None] + 0.15 * T[None, :]
+    after = improvement(told[None], np.full((1, 1, 1), np.sqrt(0.7275)), 0.0)
+    later, rest = 2e4, 6.0
+    between = Between(after, np.array([2e-4]), np.array([rest]), np.array([0]))
+    (rate,), _, _ = reservation(better, np.array([0.0]), np.array([later]), [between])
+    first = np.maximum(after[0] - rate * rest, 0.0) @ WEIGHTS - rate * 2e-4
+    worth = np.maximum(np.maximum(better[0] - rate * later, first), 0.0) @ WEIGHTS
+    assert worth == pytest.approx(rate * 1e-12, abs=1e-12)
+
+
 def test_points_where_nothing_can_come_between_keep_their_rate() -> None:
     rng = np.random.default_rng(0)
     better = rng.exponential(1.0, (5, len(T)))
