@@ -201,7 +201,7 @@ class NetworkPlanner:
         belief, pool = self._look(state)
         if p.quantity in belief.network.path:
             return None
-        prices = Prices(state, self._settings.cost_blind)
+        prices = Prices(state)  # what the budget pays for is no matter of how steps are valued
         last = to_verify(belief, prices, pool)
         if last is None or not self._worth_its_price(last):
             return None

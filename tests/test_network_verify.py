@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from probewise.planner import Planner
+from probewise.planner import NetworkPlanner, NetworkSettings, Planner
 from probewise.planner._network_belief import Memory, NetworkBelief
 from probewise.planner._network_graph import Network
 from probewise.planner._network_options import Proposal
@@ -32,9 +32,12 @@ FLOW = Workflow.model_validate(
 )
 
 
-def changed(noise: float = 0.0, grown: bool = False) -> Workflow:
-    """The same with a noisy test, or with one that needs a sample to be grown for half a credit."""
+def changed(noise: float = 0.0, grown: bool = False, test: float = 1.0) -> Workflow:
+    """The same with a noisy test, one of another price, or one that needs a sample to be grown for
+    half a credit.
+    """
     raw = FLOW.model_dump(mode="json")
+    raw["steps"][1]["cost_credits"] = price(test)
     if noise:
         raw["steps"][1]["noise"] = {"tested": noise}
     if grown:
@@ -147,3 +150,12 @@ def test_an_answer_that_was_tested_is_not_tested_again_for_its_noise() -> None:
     for _ in range(3):
         planner.learn("test", {"a": float(found.x[0])}, {"tested": 5.0})
     assert last() is None
+
+
+def test_who_is_blind_for_prices_keeps_what_the_test_costs_and_no_more() -> None:
+    """Counted as one credit each, a source and the test would seem to be more than is left."""
+    state = told(1.5, flow=changed(test=0.2)).state
+    settings = NetworkSettings(estimates="gain", cost_blind=True)
+    blind = NetworkPlanner(state.workflow, Maximize(quantity="tested"), settings=settings)
+    decision = blind.decide(state)
+    assert decision.actions[0].step == "simulate", decision.reason
