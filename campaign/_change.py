@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from ..workflow import BudgetError, Change, Formula, SpecError, State, Table
-from ._check_spec import check_aims
+from ._check_spec import check_aims, check_heeded
 from ._load_spec import named_goal
 from ._spec import CampaignSpec, spec_from_dict
 
@@ -46,7 +46,8 @@ def resolve_change(spec: CampaignSpec, state: State, changes: Mapping[str, Any])
     BudgetError
         If a budget is less than what is spent and committed already.
     """
-    raw = present_spec(spec, state).model_dump(mode="json")
+    old = present_spec(spec, state)
+    raw = old.model_dump(mode="json")
     for key, value in changes.items():
         first, *rest = key.split(".")
         if first not in CHANGEABLE:
@@ -62,10 +63,11 @@ def resolve_change(spec: CampaignSpec, state: State, changes: Mapping[str, Any])
             _put(raw, [first, *rest], value, key)
     found = spec_from_dict(raw, spec.name)
     check_aims(found)
+    if (found.goal, found.session) != (old.goal, old.session):  # else they were let pass before
+        check_heeded(found)
     _check_spent(found, state)
     _check_wishes(found, state)
     new = {name: getattr(found, name) for name in CHANGEABLE}
-    old = present_spec(spec, state)
     return Change(**{k: v for k, v in new.items() if v != getattr(old, k)})
 
 

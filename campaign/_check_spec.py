@@ -16,6 +16,7 @@ def check_spec(spec: CampaignSpec) -> None:
     SpecError, BudgetError, DesignSpaceError
     """
     check_aims(spec)
+    check_heeded(spec)
     if spec.warm_start is not None:
         spec.warm_start.check(spec.workflow, spec.goal)
     _check_secrets(spec)
@@ -51,15 +52,6 @@ def check_aims(spec: CampaignSpec) -> None:
     """
     make_policy(spec.policy, spec.workflow, spec.goal)
     _check_goal(spec)
-    over = getattr(spec.goal, "over", "designs")
-    wished = spec.session.model_dump(exclude_defaults=True)
-    if wished and over != "positions":
-        raise SpecError(
-            " and ".join(f"session.{name}" for name in wished),
-            f"{list(wished.values())} with a goal over {over}",
-            "wishes where the goal is over positions: only there a session heeds them",
-            "remove them, or set goal.over to 'positions'",
-        )
     steps = {step.name for step in spec.workflow.steps}
     for rule in spec.autonomy.rules:
         for given, known in (
@@ -74,6 +66,25 @@ def check_aims(spec: CampaignSpec) -> None:
                     f"one of {sorted(known)}",
                     "correct the name",
                 )
+
+
+def check_heeded(spec: CampaignSpec) -> None:
+    """Whether some session heeds what is wished of sessions.
+
+    Raises
+    ------
+    SpecError
+        If something is wished and none does.
+    """
+    over = getattr(spec.goal, "over", "designs")
+    wished = spec.session.model_dump(exclude_defaults=True)
+    if wished and over != "positions":
+        raise SpecError(
+            " and ".join(f"session.{name}" for name in wished),
+            f"{list(wished.values())} with a goal over {over}",
+            "wishes where the goal is over positions: only there a session heeds them",
+            "remove them, or set goal.over to 'positions'",
+        )
 
 
 def _check_secrets(spec: CampaignSpec) -> None:

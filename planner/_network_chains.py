@@ -118,7 +118,8 @@ class Chains:
     def leg(self, quantity: str, again: bool = False, after: str | None = None) -> Leg:
         """What it takes to measure a quantity next, or once ``after`` has been measured.
 
-        ``again`` lets a quantity be measured where it was before.
+        ``again`` lets a quantity be measured where it was before. Nobody knows how long a worker is
+        to be waited for later: that counts for what is next alone.
         """
         step = self._place[self._network.learn(quantity).step.name]
         before = np.flatnonzero(self._needs[step])
@@ -141,7 +142,7 @@ class Chains:
         return Leg(
             ready,
             first,
-            mine @ costs + self._waits[first],
+            mine @ costs + (self._waits[first] if after is None else 0.0),
             rest @ costs,
             mine.astype(np.float64) @ prices,
             (mine | rest).astype(np.float64) @ prices,

@@ -206,9 +206,9 @@ class Gains:
         between: list[Between] = []
         for other, more in (then or {}).items():
             rows = np.flatnonzero(more.ready & leg.ready)
-            if len(rows) and on_path == self.belief.network.end:
+            if len(rows):
                 after = self._after_two(quantity, other, rows)
-                between.append(Between(after, more.now[rows], rows))
+                between.append(Between(after, more.now[rows], more.later[rows], rows))
         return reservation(better, leg.now, leg.later, between)
 
     def _after_source(self, quantity: str, on_path: str) -> Matrix:

@@ -94,13 +94,15 @@ class _Round:
                 self._one_step(node.quantity, leg.ready, leg.now)
 
     def _then(self, node: Learned, leg: Leg) -> dict[str, Leg]:
-        """Other sources of the same quantity that could be measured after ``node``, with the end
-        still within the budget.
+        """Other sources of the end that could be measured after ``node``, one of them, with the end
+        still within the budget; what the step of ``node`` gives itself comes with it.
         """
         network = self.belief.network
         found: dict[str, Leg] = {}
+        if node.quantity == network.end or network.tells_of(node.quantity) != network.end:
+            return found
         for other in network.groups[node.group]:
-            if other == node.quantity or other in network.path:
+            if other == network.end or network.learn(other).step.name == node.step.name:
                 continue
             more = self.chains.leg(other, not self.belief.exact(other), node.quantity)
             paid = self.belief.state.bears_price(*(leg.own + more.whole).T)

@@ -173,13 +173,8 @@ class NetworkPlanner:
         return found[0].index * state.free_credits < _STALE * belief.height
 
     def _choose(self, state: State, found: list[Proposal]) -> Decision:
-        worth = self._goal.worth_credits
         scale = max((abs(p.value) for p in found), default=0.0)
-        worthwhile = [
-            p
-            for p in found
-            if p.value > _NOTHING * scale and (worth is None or p.value * worth >= p.cost)
-        ]
+        worthwhile = [p for p in found if p.value > _NOTHING * scale and self._worth_its_price(p)]
         unpayable = 0
         for p in worthwhile[:_LOOKED_AT]:
             target = self._target(p.step, p.x)
@@ -193,22 +188,30 @@ class NetworkPlanner:
                 return self._act(state, last, self._target(last.step, last.x), found)
         return self._idle(state, found, worthwhile, unpayable)
 
+    def _worth_its_price(self, p: Proposal) -> bool:
+        worth = self._goal.worth_credits
+        return worth is None or p.value * worth >= p.cost
+
     def _last_chance(self, state: State, p: Proposal, target: Target) -> Proposal | None:
         """To see the answer for oneself, where a cheaper source would use up what that costs.
 
-        A source may mislead: what it alone says is not to be the last word.
+        A source may mislead: what it alone says is not to be the last word. Where credits are worth
+        something themselves, the test must be worth its own.
         """
         belief, pool = self._look(state)
         if p.quantity in belief.network.path:
             return None
-        last = to_verify(belief, Prices(state, self._settings.cost_blind), pool)
-        if last is None:
+        prices = Prices(state)  # what the budget pays for is no matter of how steps are valued
+        last = to_verify(belief, prices, pool)
+        if last is None or not self._worth_its_price(last):
             return None
         there = self._target(last.step, last.x)
         first = state.commitment(build_action(state, p.step, target, parameters=dict(p.given)))
         second = state.commitment(build_action(state, last.step, there))
         both = Commitment(credits=first.credits + second.credits, hours=first.hours + second.hours)
-        if state.affordable(both) or not self._payable(state, last, there):
+        way = prices.of(p.step) + last.price
+        enough = state.affordable(both) and bool(state.bears_price(way.credits, way.hours))
+        if enough or not self._payable(state, last, there):
             return None
         refused = refused_before(state, last.step, there)
         failed = failed_too_often(state, (last.step,), there)

@@ -17,7 +17,8 @@ from ._network_kernel import Matrix, Vector
 
 OUTCOMES = 23
 _REACH = 4.8
-_ROUNDS = 12
+_ROUNDS = 32
+"""At most: where the first outcome is nearly free, each may leave only one outcome behind."""
 _CLOSE = 1e-12
 
 T = np.linspace(-_REACH, _REACH, OUTCOMES)
@@ -35,14 +36,15 @@ class Between:
     ----------
     better
         Expected improvement (n, T, T) given the first outcome and then its own.
-    price
-        Its price in credits (n,).
+    now, later
+        Price in credits (n,) of it, and of the rest of the way after it.
     rows
         Points (n,) of all N at which it can be made.
     """
 
     better: NDArray[np.float64]
-    price: Vector
+    now: Vector
+    later: Vector
     rows: NDArray[np.int64]
 
 
@@ -79,11 +81,11 @@ def _onward(
     price = going * later[:, None]
     for other in between:
         at = other.rows
-        rest = later[at][:, None, None]
-        on = other.better > rate[at][:, None, None] * rest
-        more = (other.better * on) @ WEIGHTS
-        dearer = other.price[:, None] + later[at][:, None] * (on @ WEIGHTS)
         by = rate[at][:, None]
+        rest = other.later[:, None]
+        on = other.better > (by * rest)[:, :, None]
+        more = (other.better * on) @ WEIGHTS
+        dearer = other.now[:, None] + rest * (on @ WEIGHTS)
         wins = more - by * dearer > gain[at] - by * price[at]
         gain[at] = np.where(wins, more, gain[at])
         price[at] = np.where(wins, dearer, price[at])

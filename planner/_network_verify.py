@@ -18,7 +18,8 @@ _SURE = 0.02
 def to_verify(belief: NetworkBelief, prices: Prices, pool: Pool) -> Proposal | None:
     """Measuring the end at the answer that the belief would give now.
 
-    None where the answer is sure, no step measures the end, or something else must come before.
+    None where the answer is sure or was tested, no step measures the end, or another quantity must
+    come before it.
     The value is that of falling back on the next best point, should the answer disappoint.
     """
     end, row = belief.network.end, pool.answer
@@ -26,7 +27,7 @@ def to_verify(belief: NetworkBelief, prices: Prices, pool: Pool) -> Proposal | N
         return None
     at = taken(pool, np.array([row]))
     chains = Chains(belief, prices, at.x, at.known)
-    leg = chains.leg(end, not belief.exact(end))
+    leg = chains.leg(end)
     if not leg.ready[0]:
         return None
     second = float(np.delete(pool.mean, row).max(initial=-np.inf))

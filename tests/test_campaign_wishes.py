@@ -15,7 +15,7 @@ from support_films import quicken
 
 from probewise.campaign import Campaign, load_spec
 from probewise.campaign._change import resolve_change
-from probewise.campaign._check_spec import check_aims
+from probewise.campaign._check_spec import check_heeded
 from probewise.campaign._replay import redecide
 from probewise.campaign._wording import resumed_text
 from probewise.workflow import Commanded, Decided, Decision, Region, Set, SpecError, Wishes
@@ -179,7 +179,18 @@ def test_wishes_that_no_session_heeds_are_refused(wish: dict[str, Any]) -> None:
     spec = load_spec("sm-bfo")
     raw = {**spec.model_dump(), "session": wish}
     with pytest.raises(SpecError, match=rf"session\.{next(iter(wish))}.*goal over designs"):
-        check_aims(type(spec).model_validate(raw))
+        check_heeded(type(spec).model_validate(raw))
+
+
+def test_a_run_begun_with_wishes_that_nothing_heeds_can_still_be_changed() -> None:
+    """They were let pass once: its budget is not to hang on them, only its goal and wishes do."""
+    spec = load_spec("sm-bfo")
+    old = type(spec).model_validate({**spec.model_dump(), "session": {"explore": 1}})
+    state = old.initial_state()
+    assert resolve_change(old, state, {"budget.credits": 900.0}).budget is not None
+    assert resolve_change(old, state, {"session.explore": 0}).session is not None
+    with pytest.raises(SpecError, match=r"session\.explore and session\.exploit.*heeds them"):
+        resolve_change(old, state, {"session.exploit": True})
 
 
 def test_who_takes_a_session_up_again_is_told_what_is_learnt_once_more(tmp_path: Path) -> None:

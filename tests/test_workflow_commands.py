@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path as File
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from jsonschema import Draft202012Validator
+from pydantic import ValidationError
 
 from probewise.workflow import (
     COMMANDS,
@@ -227,3 +230,27 @@ def test_the_verb_is_written_even_where_defaults_are_left_away(raw) -> None:
     short = entry.model_dump(mode="json", exclude_defaults=True)
     assert short["command"]["verb"] == raw["verb"]
     assert Entry.model_validate(short) == entry
+
+
+@pytest.mark.parametrize(
+    ("place", "fits"),
+    [
+        ("found", True),
+        ([1, 2], True),
+        ([[1, 2], {"y_nm": 3, "x_nm": 4}], True),
+        ({"y_nm": 1, "x_nm": 2}, True),
+        (LINE, True),
+        ([], False),
+        ({"y_nm": 1}, False),
+        (5, False),
+    ],
+)
+def test_the_schema_of_a_place_takes_what_is_read_as_one(place: Any, fits: bool) -> None:
+    schema = Where.model_json_schema()
+    assert Draft202012Validator(schema).is_valid(place) is fits
+    if not fits:
+        with pytest.raises((SpecError, ValidationError)):
+            Where.model_validate(place)
+        return
+    read = Where.model_validate(place)
+    assert Where.model_validate(read.model_dump()) == read

@@ -72,11 +72,17 @@ class Raster(Rectangle):
 class Where(Record):
     """Where to measure: points, a line, a region, or what an earlier ``detect`` found.
 
-    Written ``detected`` (the name under which something was found), ``[[y, x], ...]``,
-    ``{line: ...}`` or ``{region: ...}``.
+    Written ``detected`` (the name under which something was found), ``[[y, x], ...]``, ``[y, x]``,
+    ``{y_nm: y, x_nm: x}``, ``{line: ...}`` or ``{region: ...}``.
     """
 
-    shorthand: ClassVar = {"type": ["string", "array"]}
+    shorthand: ClassVar = {
+        "anyOf": [
+            {"type": "string"},
+            {"type": "array", "minItems": 1},
+            {"type": "object", "required": ["y_nm", "x_nm"], "maxProperties": 2},
+        ]
+    }
     points: tuple[Point, ...] = Field(default=(), max_length=_MOST_POINTS)
     line: Line | None = None
     region: Raster | None = None
