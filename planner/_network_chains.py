@@ -115,26 +115,23 @@ class Chains:
             wanted |= self._needs[self._place[name]]
         return np.flatnonzero(wanted)
 
-    def leg(self, quantity: str, again: bool = False, after: str | None = None) -> Leg:
-        """What it takes to measure a quantity next, or once ``after`` has been measured.
+    def leg(self, quantity: str, again: bool = False) -> Leg:
+        """What it takes to measure a quantity next.
 
-        ``again`` lets a quantity be measured where it was before. Nobody knows how long a worker is
-        to be waited for later: that counts for what is next alone.
+        ``again`` lets a quantity be measured where it was before.
         """
         step = self._place[self._network.learn(quantity).step.name]
         before = np.flatnonzero(self._needs[step])
-        done = self._needed(self._network.learn(after).step.name) if after else None
-        is_open = self._open if done is None else self._open & ~done
         speaking = before[~self._silent[before]]
-        ready: Mask = ~np.any(is_open[:, speaking], axis=1)
+        ready: Mask = ~np.any(self._open[:, speaking], axis=1)
         if not again:
-            ready &= is_open[:, step]
+            ready &= self._open[:, step]
         ready &= ~np.any(self._busy[:, [*before, step]], axis=1)
         mine = np.zeros((self._count, len(self.steps)), dtype=bool)
-        mine[:, before] = is_open[:, before]
+        mine[:, before] = self._open[:, before]
         mine[:, step] = True
         rest = np.zeros_like(mine)
-        rest[:, self._path_steps] = is_open[:, self._path_steps]
+        rest[:, self._path_steps] = self._open[:, self._path_steps]
         rest &= ~mine
         first = mine.argmax(1)
         costs = np.array([p.at(self._rate) for p in self._each])
@@ -142,17 +139,11 @@ class Chains:
         return Leg(
             ready,
             first,
-            mine @ costs + (self._waits[first] if after is None else 0.0),
+            mine @ costs + self._waits[first],
             rest @ costs,
             mine.astype(np.float64) @ prices,
             (mine | rest).astype(np.float64) @ prices,
         )
-
-    def _needed(self, name: str) -> Mask:
-        """The step and all that come before it, (steps,)."""
-        found = self._needs[self._place[name]].copy()
-        found[self._place[name]] = True
-        return found
 
     def settable(self, quantity: str) -> tuple[Mask, float]:
         """Points (N,) at which a step can be asked for with its inputs set, and the price of that.

@@ -6,15 +6,15 @@ With g = sum of a_j h_j in normalized Hermite polynomials, Mehler's formula give
 of the end after an outcome t: sum of a_j rho^j h_j(t), where rho is the correlation of the
 quantity at x with the measurement. The gain is the rise of its maximum over x, averaged over t.
 
-*Chain index with giving up*: the rate at which a chain of steps that may be left after its next
-outcome is just worth beginning (:mod:`._network_reservation`).
+*Chain index with giving up*: the reservation price (Weitzman 1979; Kleinberg, Waggoner & Weyl 2016)
+of a chain of steps that may be left after its next outcome. It is the rate at which the
+chain is just worth beginning, E[max(0, improvement given t - rate * later)] = rate * now.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cached_property
 from typing import final
 
 import numpy as np
@@ -24,15 +24,18 @@ from ._network_belief import NetworkBelief
 from ._network_chains import Leg
 from ._network_forward import Block, Reach, balanced_draws, forward, improvement
 from ._network_kernel import Matrix, Vector
-from ._network_reservation import OUTCOMES, WEIGHTS, Between, T, reservation
 
+OUTCOMES = 23
+_REACH = 4.8
 ORDERS = 10
 _DRAWS = 8
 _SOURCE_DRAWS = 4
-_DISTINCT = 1.0 - 1e-9
-"""Two sources whose correlation is beyond this say the same."""
 _ROUNDING = 1e-8
 """A share of the prior variance below which a posterior variance is rounding error."""
+
+T = np.linspace(-_REACH, _REACH, OUTCOMES)
+WEIGHTS = np.exp(-0.5 * T**2)
+WEIGHTS /= WEIGHTS.sum()
 
 
 def _hermite() -> Matrix:
@@ -190,33 +193,39 @@ class Gains:
 
     # -- chains -----------------------------------------------------------------------------------
 
-    def chain(
-        self, quantity: str, leg: Leg, then: Mapping[str, Leg] | None = None
-    ) -> tuple[Vector, Vector, Vector]:
+    def chain(self, quantity: str, leg: Leg) -> tuple[Vector, Vector, Vector]:
         """Rate, gain and expected price (N,) of a chain to the end that begins with ``quantity``.
 
         For a quantity beside the path, a cheaper source, the chain is that source first and then,
-        if it promises enough, the whole way; or one of ``then`` between them, other sources of the
-        end with what it takes to measure them after that.
+        if it promises enough, the whole way.
         """
         on_path = self.belief.network.tells_of(quantity)
-        if quantity == on_path:
-            return reservation(self.response(on_path).better, leg.now, leg.later)
-        better = self._after_source(quantity, on_path)
-        between: list[Between] = []
-        for other, more in (then or {}).items():
-            rows = np.flatnonzero(more.ready & leg.ready)
-            if len(rows):
-                after = self._after_two(quantity, other, rows)
-                between.append(Between(after, more.now[rows], more.later[rows], rows))
-        return reservation(better, leg.now, leg.later, between)
+        better = self.response(on_path).better
+        if quantity != on_path:
+            better = self._after_source(quantity, on_path)
+        rate = reservation_rate(better, leg.now, leg.later)
+        going_on = better > rate[:, None] * leg.later[:, None]
+        gain = (better * going_on) @ WEIGHTS
+        price = leg.now + leg.later * (going_on @ WEIGHTS)
+        return rate, gain, price
 
     def _after_source(self, quantity: str, on_path: str) -> Matrix:
         """Expected improvement (N, T) of the end given what a cheaper source would say."""
-        best = float(self.response(on_path).mean.max())
-        rho = self._correlation(quantity, on_path)[:, None, None]
-        if on_path == self.belief.network.end:
-            plain = self._plain_end
+        belief = self.belief
+        node, target = belief.network.learn(quantity), belief.network.learn(on_path)
+        response = self.response(on_path)
+        z = response.reach.inputs[on_path][:, 0, 0, :]
+        process = belief.groups[node.group]
+        noise = belief.noise(quantity) / belief.scales[quantity][1]
+        told = np.sqrt(process.moments(z, node.level).std ** 2 + noise**2)
+        own = process.moments(z, target.level).std
+        covariance = process.paired(z, target.level, node.level)
+        rho = np.clip(covariance / (own * told), -1.0, 1.0)[:, None, None]
+        best = float(response.mean.max())
+        if on_path == belief.network.end:
+            draws = self._draws(on_path)
+            del draws[on_path]
+            plain = forward(belief, self.x, self.known, draws)
             mean = plain.mean + plain.std * rho * T[None, :, None]
             std = self._telling(plain.std * np.sqrt(1.0 - rho**2))
             better = improvement(mean, std, best)
@@ -224,45 +233,22 @@ class Gains:
         draws = self._draws(on_path, _DRAWS)
         fresh = balanced_draws(_DRAWS, (on_path,), self._seed + 1)[on_path]
         draws[on_path] = rho * T[None, :, None] + np.sqrt(1.0 - rho**2) * fresh
-        after = forward(self.belief, self.x, self.known, draws)
+        after = forward(belief, self.x, self.known, draws)
         better = improvement(after.mean, self._telling(after.std), best).mean(2)
         return np.broadcast_to(better, (len(self.x), OUTCOMES))
 
-    def _after_two(self, first: str, second: str, rows: NDArray[np.int64]) -> Block:
-        """Expected improvement (n, T, T) of the end at ``rows`` (n,) given what two sources say."""
-        end = self.belief.network.end
-        r = self._correlation(first, end)[rows]
-        both = np.clip(self._correlation(first, second)[rows], -_DISTINCT, _DISTINCT)
-        own = (self._correlation(second, end)[rows] - r * both) / np.sqrt(1.0 - both**2)
-        own = np.clip(own, -np.sqrt(1.0 - r**2), np.sqrt(1.0 - r**2))
-        mean, std = (v[rows][:, :, None] for v in (self._plain_end.mean, self._plain_end.std))
-        told = np.multiply.outer(r, T)[:, :, None] + np.multiply.outer(own, T)[:, None, :]
-        mean = mean + std * told[..., None]
-        left = np.sqrt(np.maximum(1.0 - r**2 - own**2, 0.0))
-        std = self._telling(std * left[:, None, None, None])
-        best = float(self.response(end).mean.max())
-        return improvement(mean, std, best).mean(3)
 
-    @cached_property
-    def _plain_end(self) -> Reach:
-        """The end where it is measured itself: mean and spread at every point."""
-        end = self.belief.network.end
-        draws = self._draws(end)
-        del draws[end]
-        return forward(self.belief, self.x, self.known, draws)
+def reservation_rate(better: Matrix, now: Vector, later: Vector) -> Vector:
+    """The rate (N,) with E[max(0, better - rate * later)] = rate * now.
 
-    def _correlation(self, source: str, other: str) -> Vector:
-        """Correlation (N,) of what a source would say with another quantity of its group, as it
-        would be measured unless it is on the path.
-        """
-        belief = self.belief
-        on_path = belief.network.tells_of(source)
-        z = self.response(on_path).reach.inputs[on_path][:, 0, 0, :]
-        process = belief.groups[belief.network.learn(source).group]
-        levels = [belief.network.learn(q).level for q in (source, other)]
-        spreads: list[Vector] = []
-        for quantity, level in zip((source, other), levels, strict=True):
-            noise = belief.noise(quantity) / belief.scales[quantity][1]
-            std = process.moments(z, level).std
-            spreads.append(std if quantity == on_path else np.sqrt(std**2 + noise**2))
-        return np.clip(process.paired(z, *levels) / (spreads[0] * spreads[1]), -1.0, 1.0)
+    ``better`` (N, T) over the outcomes, prices (N,). Newton's method from below on a
+    convex falling function: it rises to the root and never passes it.
+    """
+    now = np.maximum(now, 1e-12)
+    rate = (better @ WEIGHTS) / (now + later)
+    for _ in range(12):
+        left = better - rate[:, None] * later[:, None]
+        going_on = left > 0.0
+        excess = (left * going_on) @ WEIGHTS - rate * now
+        rate = rate + excess / (now + later * (going_on @ WEIGHTS))
+    return np.maximum(rate, 0.0)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import final
 
 import numpy as np
@@ -12,7 +12,6 @@ from ..workflow import Step
 from ._network_belief import NetworkBelief
 from ._network_chains import Chains, Leg
 from ._network_gains import Gains
-from ._network_graph import Learned
 from ._network_kernel import Matrix, Vector
 from ._network_points import allowed
 from ._network_pool import Pool, best_of, joined, screen, spread_rows
@@ -87,27 +86,11 @@ class _Round:
             self.legs[node.quantity] = leg
             affordable = belief.state.bears_price(*leg.whole.T) & leg.ready
             if estimates != "gain" and self._fresh(node.quantity):
-                rate, gain, price = self.gains.chain(node.quantity, leg, self._then(node, leg))
+                rate, gain, price = self.gains.chain(node.quantity, leg)
                 rate = np.where(affordable, rate, 0.0)
                 self.found[(node.quantity, True)] = (rate, gain, price)
             if estimates != "chain":
                 self._one_step(node.quantity, leg.ready, leg.now)
-
-    def _then(self, node: Learned, leg: Leg) -> dict[str, Leg]:
-        """Other sources of the end that could be measured after ``node``, one of them, with the end
-        still within the budget; what the step of ``node`` gives itself comes with it.
-        """
-        network = self.belief.network
-        found: dict[str, Leg] = {}
-        if node.quantity == network.end or network.tells_of(node.quantity) != network.end:
-            return found
-        for other in network.groups[node.group]:
-            if other == network.end or network.learn(other).step.name == node.step.name:
-                continue
-            more = self.chains.leg(other, not self.belief.exact(other), node.quantity)
-            paid = self.belief.state.bears_price(*(leg.own + more.whole).T)
-            found[other] = replace(more, ready=more.ready & paid)
-        return found
 
     def _fresh(self, quantity: str) -> bool:
         """Whether the end of a chain through the quantity is open anywhere."""

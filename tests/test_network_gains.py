@@ -16,10 +16,9 @@ from probewise.planner._network_belief import Memory, NetworkBelief
 from probewise.planner._network_chains import Chains
 from probewise.planner._network_climb import climb
 from probewise.planner._network_forward import forward, improvement, wide_sample
-from probewise.planner._network_gains import HERMITE, Gains
+from probewise.planner._network_gains import HERMITE, WEIGHTS, Gains, T, reservation_rate
 from probewise.planner._network_graph import Network
 from probewise.planner._network_pool import joint_sample, screen, taken
-from probewise.planner._network_reservation import WEIGHTS, T, reservation
 from probewise.planner._prices import Prices
 from probewise.workflow import Budget, Maximize, Workflow
 
@@ -141,7 +140,7 @@ def test_the_reservation_rate_makes_the_chain_just_worth_beginning(
     seed: int, later: float, now: float
 ) -> None:
     better = np.random.default_rng(seed).exponential(1.0, (1, len(T)))
-    rate = reservation(better, np.array([now]), np.array([later]))[0][0]
+    rate = reservation_rate(better, np.array([now]), np.array([later]))[0]
     worth = np.maximum(better[0] - rate * later, 0.0) @ WEIGHTS
     assert worth == pytest.approx(rate * now, rel=1e-6)
     assert rate >= (better[0] @ WEIGHTS) / (now + later) - 1e-12  # giving up never hurts
