@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 
 from ._published import CURVES, published_at
 from ._records import Run
-from ._statistics import cost_to, means_at, start_of, value_at
-from ._tables import Groups, gain, markdown, plus_minus
+from ._statistics import SHARES, cost_to, means_at, start_of, value_at, values_at
+from ._tables import Groups, markdown, plus_minus
 
 OURS, ALONE, FUNNEL = "planner", "single-source", "tuned-funnel"
 VARIANTS = (
@@ -39,9 +39,7 @@ SMALL = 1e-3
 READING = 0.03
 """Error of what was read off a figure, in the same unit."""
 FEW = 3
-WAYS = (0.9, 0.95, 0.99)
-"""Shares of the way from the start to the best."""
-HOW = ("at half of the budget", "at the end", *(f"cost to {way:.0%}" for way in WAYS))
+HOW = ("at half of the budget", "at the end", *(f"cost to {way:.0%}" for way in SHARES))
 
 Scores = Mapping[int, float]
 """What counts for a run by its seed; more is better."""
@@ -121,7 +119,7 @@ def _verdicts(
         HOW[0]: (budget / 2, best - start, lambda r: value_at(r, budget / 2)),
         HOW[1]: (budget, best - start, lambda r: value_at(r, budget)),
     }
-    for how, way in zip(HOW[2:], WAYS, strict=True):
+    for how, way in zip(HOW[2:], SHARES, strict=True):
         ways[how] = (budget, budget, partial(_thrift, way=way, start=start))
     found: dict[str, Verdict] = {}
     for how, (cost, scale, score) in ways.items():
@@ -211,7 +209,7 @@ def against_funnel(problems: Groups) -> str:
         budget = ours[seeds[0]].budget
         costs = np.linspace(0.0, budget, 121)
         mine, funnel = (
-            np.array([[gain(runs[s], c, start) for c in costs] for s in seeds])
+            np.array([(values_at(runs[s], costs) - start) / (runs[s].best - start) for s in seeds])
             for runs in (ours, theirs)
         )
         apart = mine[:, -1] - funnel[:, -1]

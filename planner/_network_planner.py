@@ -178,7 +178,7 @@ class NetworkPlanner:
         unpayable = 0
         for p in worthwhile[:_LOOKED_AT]:
             target = self._target(p.step, p.x)
-            if refused_before(state, p.step, target) or failed_too_often(state, (p.step,), target):
+            if _is_barred(state, p, target):
                 continue
             if not self._payable(state, p, target):
                 unpayable += 1
@@ -213,10 +213,8 @@ class NetworkPlanner:
         enough = state.affordable(both) and bool(state.bears_price(way.credits, way.hours))
         if enough or not self._payable(state, last, there):
             return None
-        refused = refused_before(state, last.step, there)
-        failed = failed_too_often(state, (last.step,), there)
         free = state.free_worker(last.step, there) is not None
-        return last if free and not refused and not failed else None
+        return last if free and not _is_barred(state, last, there) else None
 
     def _target(self, step: Step, x: Vector) -> Target:
         return Target(design=self._network.workflow.space.decode(x)[0])
@@ -327,6 +325,11 @@ class NetworkPlanner:
             estimate=Estimate(value=mean, std=std),
             unit=state.workflow.unit(self._goal.quantity),
         )
+
+
+def _is_barred(state: State, p: Proposal, target: Target) -> bool:
+    """Whether somebody refused it there, or it failed too often."""
+    return refused_before(state, p.step, target) or failed_too_often(state, (p.step,), target)
 
 
 def _as_set(p: Proposal) -> str:
