@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import Any
 
 import psutil
-import pytest
-from support_faults import begin, quiet, raw_spec, raw_twin_spec
+from support_campaigns import untrack
+from support_faults import begin, raw_spec, raw_twin_spec
 
 from probewise.agents import RayRuntime
 from probewise.campaign import Campaign
@@ -157,7 +157,7 @@ def shipped(folder: Path) -> dict[str, Any]:
 
 if __name__ == "__main__":
     os.environ.update({k: v for k, v in QUICK.items() if k not in os.environ})
-    quiet(pytest.MonkeyPatch())
+    untrack()
     programs = {"three": on_three_nodes, "lost": node_lost, "head": head_killed, "ship": shipped}
     print(json.dumps(programs[sys.argv[1]](Path(sys.argv[2]))), flush=True)
     os._exit(0)  # a cluster's own end takes long and tells nothing

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support_campaigns import VARIABLES, untrack
+from support_campaigns import VARIABLES
 
 from probewise.campaign import Campaign, CampaignSpec, Journal
 from probewise.campaign._run_folder import RunFolder
@@ -174,11 +174,6 @@ class Rounds:
         return Decision.model_validate(
             {"number": state.decisions, "kind": kind, "actions": actions, "reason": "next"}
         )
-
-
-def quiet(patch: pytest.MonkeyPatch) -> None:
-    """No tracking."""
-    untrack(patch.setattr)
 
 
 def begin(raw: dict[str, Any], folder: Path, **more: Any) -> Campaign:

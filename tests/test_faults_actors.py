@@ -10,7 +10,8 @@ from typing import Any
 
 import psutil
 import pytest
-from support_faults import Told, begin, check, quiet, raw_spec, uncertain
+from support_campaigns import untrack
+from support_faults import Told, begin, check, raw_spec, uncertain
 
 from probewise.agents import RayRuntime
 
@@ -20,7 +21,7 @@ pytestmark = [pytest.mark.ray, pytest.mark.usefixtures("ray_cluster")]
 @pytest.fixture(scope="module", autouse=True)
 def untracked() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
-        quiet(patch)
+        untrack(patch.setattr)
         yield
 
 

@@ -13,8 +13,9 @@ from typing import Any
 
 import psutil
 import pytest
+from support_campaigns import untrack
 from support_cluster import pinned
-from support_faults import begin, check, quiet, raw_twin_spec, same_course, take_up
+from support_faults import begin, check, raw_twin_spec, same_course, take_up
 
 from probewise.campaign import Campaign
 
@@ -24,7 +25,7 @@ pytestmark = [pytest.mark.ray, pytest.mark.slow]
 @pytest.fixture(scope="module", autouse=True)
 def untracked() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
-        quiet(patch)
+        untrack(patch.setattr)
         yield
 
 

@@ -17,12 +17,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from support_campaigns import untrack
 from support_faults import (
     begin,
     check,
     in_child,
     moments,
-    quiet,
     raw_spec,
     raw_twin_spec,
     same_course,
@@ -40,7 +40,7 @@ pytestmark = pytest.mark.slow
 @pytest.fixture(scope="module", autouse=True)
 def untracked() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
-        quiet(patch)
+        untrack(patch.setattr)
         yield
 
 

@@ -13,11 +13,11 @@ from typing import Any
 
 import h5py
 import pytest
+from support_campaigns import untrack
 from support_faults import (
     begin,
     check,
     in_child,
-    quiet,
     raw_spec,
     raw_twin_spec,
     same_course,
@@ -36,7 +36,7 @@ pytestmark = pytest.mark.slow
 
 @pytest.fixture
 def untracked(monkeypatch: pytest.MonkeyPatch) -> None:
-    quiet(monkeypatch)
+    untrack(monkeypatch.setattr)
 
 
 @pytest.fixture
@@ -201,7 +201,7 @@ def test_tracking_server_away_for_an_hour(
     (tmp_path / "b").mkdir()
     others = set(threading.enumerate())
     with monkeypatch.context() as patch:
-        quiet(patch)
+        untrack(patch.setattr)
         reference = begin(raw_twin_spec(tmp_path / "a"), tmp_path / "a" / "run")
         reference.run()
     folder = tmp_path / "b" / "run"

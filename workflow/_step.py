@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from enum import IntEnum
-from typing import Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
-from pydantic import Field, field_validator, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
 from ._action import Action
 from ._errors import SpecError
@@ -44,7 +44,8 @@ class Amount(Record):
     @model_validator(mode="before")
     @classmethod
     def _from_number(cls, value: Any) -> Any:
-        return {"median": value} if isinstance(value, int | float) else value
+        bare = isinstance(value, int | float) and not isinstance(value, bool)
+        return {"median": value} if bare else value
 
     def expected(self, positions: int = 1, dwell_s: float = 0.0) -> float:
         """Mean of the log-normal with this median, ignoring the cap."""
@@ -83,6 +84,18 @@ class Library(Record):
         ]
         return space.decode(space.encode(raw))
 
+
+def _alone(value: Any) -> Any:
+    return (value,) if isinstance(value, str) else value
+
+
+Ports = Annotated[
+    tuple[Port, ...], BeforeValidator(_alone, json_schema_input_type=tuple[Port, ...] | str)
+]
+Names = Annotated[
+    tuple[Name, ...], BeforeValidator(_alone, json_schema_input_type=tuple[Name, ...] | Name)
+]
+"""Where there is one only, it may stand by itself."""
 
 ActsOn = Literal["space", "design", "sample", "site", "positions"]
 
@@ -142,13 +155,13 @@ class Step(Record):
     level: Level
     capability: str = ""
     acts_on: ActsOn = "design"
-    controls: tuple[Name, ...] | None = None
-    consumes: tuple[Port, ...] = ()
-    optional: tuple[Port, ...] = ()
-    produces: tuple[Port, ...] = ()
-    records: tuple[Port, ...] = ()
-    predicts: tuple[Port, ...] = ()
-    requires: tuple[Name, ...] = ()
+    controls: Names | None = None
+    consumes: Ports = ()
+    optional: Ports = ()
+    produces: Ports = ()
+    records: Ports = ()
+    predicts: Ports = ()
+    requires: Names = ()
     cost_credits: Amount = Amount(median=1.0)
     latency_h: Amount = Amount(median=0.0)
     dose_e_per_A2: Amount = Amount(median=0.0)
@@ -165,31 +178,6 @@ class Step(Record):
     max_positions: int = Field(default=1_000_000, ge=1, description="probe positions a site bears")
     repeat: Literal["idempotent", "repeatable", "irreversible"] = "repeatable"
     about: str = ""
-
-    @field_validator(
-        "consumes",
-        "optional",
-        "produces",
-        "records",
-        "predicts",
-        mode="before",
-        json_schema_input_type=tuple[Port, ...] | str,
-    )
-    @classmethod
-    def _several(cls, value: Any) -> Any:
-        return (value,) if isinstance(value, str) else value
-
-    @field_validator("requires", mode="before", json_schema_input_type=tuple[Name, ...] | Name)
-    @classmethod
-    def _several_steps(cls, value: Any) -> Any:
-        return (value,) if isinstance(value, str) else value
-
-    @field_validator(
-        "controls", mode="before", json_schema_input_type=tuple[Name, ...] | Name | None
-    )
-    @classmethod
-    def _several_variables(cls, value: Any) -> Any:
-        return (value,) if isinstance(value, str) else value
 
     @model_validator(mode="after")
     def _coherent(self) -> Step:
