@@ -66,15 +66,10 @@ def price(x: Array) -> Array:
 
 
 def uneven(name: str, dim: int) -> Problem:
-    """A hill in ``dim`` variables.
-
-    A policy of the workflow is told one price of the step: the middle one, with the spread that
-    prices have over the cube, and the largest as the most that may be charged.
-    """
+    """A hill in ``dim`` variables, whose price at every design is told."""
     space = box(0, 1, dim)
-    middle = LEAST + SLOPE / 2.0
-    spread = SLOPE / np.sqrt(12.0 * dim) / middle
-    told = Amount(median=middle, log_std=spread, cap_factor=(LEAST + SLOPE) / middle)
+    rates = dict.fromkeys(space.names, SLOPE / dim)
+    told = Amount(median=LEAST, per_unit=rates, log_std=0.0, cap_factor=1.0)
     node = Node("test", "y", space.names, (), LEAST, HILLS[name], cost_at=price, expected_cost=told)
     return Problem(
         name=f"uneven-{name}-{dim}",

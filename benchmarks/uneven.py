@@ -1,7 +1,6 @@
 """One dear step whose price depends on the design: ``python -m benchmarks.uneven``.
 
-The planner is told one price of the step with a spread, for a workflow has no price by design; its
-peers know the price of every design.
+The planner and its peers are told the price of every design, but for ``log-ei``, which ignores it.
 """
 
 from __future__ import annotations

@@ -130,7 +130,7 @@ def _check_goal(spec: CampaignSpec) -> None:
 
 def _check_budget(spec: CampaignSpec, chain: tuple[Step, ...]) -> None:
     """Whether one way to the goal fits, each step at its cap or the whole at its median."""
-    sizes = [s.usual_extent for s in chain]
+    workflow = spec.workflow
     way = " -> ".join(s.name for s in chain)
     limits = (
         ("credits", spec.budget.credits, [s.cost_credits for s in chain]),
@@ -138,6 +138,10 @@ def _check_budget(spec: CampaignSpec, chain: tuple[Step, ...]) -> None:
         ("dose_e_per_A2", spec.budget.dose_e_per_A2, [s.dose_e_per_A2 for s in chain]),
     )
     for unit, limit, amounts in limits:
+        names = {n for a in amounts for n in a.per_unit}
+        rates = {n: sum(a.per_unit.get(n, 0.0) for a in amounts) for n in names}
+        cheapest = workflow.space.least(rates)
+        sizes = [workflow.usual_extent(s)._replace(design=cheapest) for s in chain]
         typical = sum(a.typical(*size) for a, size in zip(amounts, sizes, strict=True))
         last = amounts[-1].cap(*sizes[-1]) - amounts[-1].typical(*sizes[-1])
         if unit == "dose_e_per_A2":  # planned at its caps

@@ -96,7 +96,7 @@ def _trial_job(step: Step, geometry: Geometry, parameters: dict[str, Any]) -> Jo
         site=0 if placed else None,
         positions=_spread_out(step, geometry) if step.acts_on == "positions" else (),
     )
-    typical = step.latency_h.model_copy(update={"log_std": 0.0})
+    typical = step.latency_h.model_copy(update={"log_std": 0.0, "per_unit": {}})
     action = Action(
         id=f"check-{step.name}",
         step=step.name,

@@ -43,9 +43,9 @@ def design_options(view: View) -> list[Option]:
                 continue
             if refused_before(state, chain[0], target):
                 continue
-            choices = [(float(gain), view.prices.chain(chain))]
+            choices = [(float(gain), view.prices.chain(chain, target.design))]
             if chain[0] in (whole if view.compound else whole[:1]):
-                choices.append((float(end), view.prices.chain(whole)))
+                choices.append((float(end), view.prices.chain(whole, target.design)))
             value, price = best_rate(choices, view, chain[0])
             cost = option_cost(view, price, chain[0])
             probe = Probe(quantity, int(row), noise)

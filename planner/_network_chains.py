@@ -62,7 +62,7 @@ class Chains:
         x: Matrix,
         known: dict[str, Vector],
     ) -> None:
-        self._belief = belief
+        self._belief, self._prices, self._x = belief, prices, x
         self._network = belief.network
         self._count = len(x)
         graph = self._network.workflow.graph
@@ -78,7 +78,7 @@ class Chains:
             for before in nx.ancestors(graph, name):
                 self._needs[self._place[name], self._place[before]] = True
         self._silent = np.array([name not in makers for name in order])
-        self._each = [prices.of(s) for s in self.steps]
+        self._each = np.stack([prices.at(s, x) for s in self.steps], axis=1)
         self._rate = belief.state.budget.credits_per_hour
         self._waits = np.array([prices.wait_h(s) for s in self.steps]) * self._rate
         self._open, self._busy = self._look(x, known)
@@ -134,19 +134,36 @@ class Chains:
         rest[:, self._path_steps] = self._open[:, self._path_steps]
         rest &= ~mine
         first = mine.argmax(1)
-        costs = np.array([p.at(self._rate) for p in self._each])
-        prices = np.array([(p.credits, p.hours) for p in self._each])
+        costs = self._costs
         return Leg(
             ready,
             first,
-            mine @ costs + self._waits[first],
-            rest @ costs,
-            mine.astype(np.float64) @ prices,
-            (mine | rest).astype(np.float64) @ prices,
+            np.sum(mine * costs, axis=1) + self._waits[first],
+            np.sum(rest * costs, axis=1),
+            np.einsum("ns,nsp->np", mine, self._each),
+            np.einsum("ns,nsp->np", mine | rest, self._each),
         )
 
-    def settable(self, quantity: str) -> tuple[Mask, float]:
-        """Points (N,) at which a step can be asked for with its inputs set, and the price of that.
+    def payable(self, leg: Leg) -> Mask:
+        """Points (N,) where the budget pays for the first step at its cap.
+
+        Asked only where that depends on the design: a cheaper one may still do.
+        """
+        found = np.ones(self._count, dtype=bool)
+        for i in np.unique(leg.first):
+            if self.steps[i].varies:
+                rows = np.flatnonzero(leg.first == i)
+                caps = self._prices.caps(self.steps[i], self._x[rows])
+                found[rows] = self._belief.state.bears_price(*caps.T)
+        return found
+
+    @cached_property
+    def _costs(self) -> Matrix:
+        """Credits (N, steps) of every step alone, with its hours at their value."""
+        return self._each[:, :, 0] + self._rate * self._each[:, :, 1]
+
+    def settable(self, quantity: str) -> tuple[Mask, Vector]:
+        """Points (N,) at which a step can be asked for with its inputs set, and prices (N,).
 
         That is where they are not known, and nothing but other numbers has to come before.
         """
@@ -154,9 +171,10 @@ class Chains:
         before = np.flatnonzero(self._needs[step])
         able = self.steps[step].settable and not self._silent[before].any()
         blank = self._open[:, before].any(1) & ~self._busy[:, step]
-        cost = self._each[step].at(self._rate) + float(self._waits[step])
+        cost = self._costs[:, step] + self._waits[step]
         return (blank if able else np.zeros(self._count, dtype=bool)), cost
 
-    def alone(self, quantity: str) -> Price:
-        """Expected price of the one step that gives a quantity."""
-        return self._each[self._place[self._network.learn(quantity).step.name]]
+    def alone(self, quantity: str, row: int) -> Price:
+        """Expected price of the one step that gives a quantity, at a point."""
+        place = self._place[self._network.learn(quantity).step.name]
+        return Price(*map(float, self._each[row, place]))

@@ -21,11 +21,6 @@ from ._network_kernel import MEAN_VARIANCE, LevelKernel, Levels, Matrix, Vector,
 _LENGTH_SPREAD = 0.7
 _VARIANCE_SPREAD = 1.0
 _SHARE_MEAN, _SHARE_SPREAD = 0.8, 0.4
-_SMOOTH = (1e-6, 2.5)
-_PECULIAR = (0.3, 1.0)
-"""Median and logarithmic spread of roughness where inputs tell nearly all, and where not."""
-_ODDS = 3.0
-"""How many nats it costs to believe that points of a continuum are peculiar."""
 _CERTAIN = 1.0 - 1e-6
 """A correlation beyond this is as good as one."""
 ROUGH_FLOOR = 1e-9
@@ -46,6 +41,32 @@ class Fit:
     kernel: LevelKernel
     nugget: Vector
     doubt: float = 1.0
+
+
+@final
+@dataclass(frozen=True)
+class _Scatter:
+    """How much follows smoothly from the inputs, and how much belongs to each point alone.
+
+    ``smooth`` is the share of the variances' usual medians, ``rough`` the median of roughness;
+    both with logarithmic spreads. ``by_level`` makes ``rough`` a share of the same medians.
+    """
+
+    rough: float
+    rough_spread: float
+    smooth: float = 1.0
+    smooth_spread: float = _VARIANCE_SPREAD
+    by_level: bool = False
+
+
+_SMOOTH = _Scatter(rough=1e-6, rough_spread=2.5)
+_PECULIAR = _Scatter(rough=0.3, rough_spread=1.0)
+_STRANGERS = _Scatter(1.0, 0.5, smooth=1e-3, smooth_spread=0.1, by_level=True)
+"""Inputs tell nearly all, a part, and nothing: what one point has says nothing of the next one."""
+_ODDS = 3.0
+"""How many nats it costs to believe that points of a continuum are peculiar."""
+_STRANGE_ODDS = 1.0
+"""How many nats it costs to believe that listed points are strangers to each other."""
 
 
 def prior_lengthscales(widths: Vector) -> Vector:
@@ -83,9 +104,8 @@ class _Posterior:
     """Negative log posterior of the hyperparameters and its slope.
 
     Parameters are logs of length scales (L, d), variances (L,), roughness (L,); then the shares
-    below the diagonal (L (L-1) / 2,). ``rough`` is the median of roughness and its logarithmic
-    spread, ``price`` what it costs in nats to believe that. ``same`` (n, n) is one where two inputs
-    are the same; None where no two are.
+    below the diagonal (L (L-1) / 2,). ``price`` is what it costs in nats to believe in a scatter.
+    ``same`` (n, n) is one where two inputs are the same; None where no two are.
     """
 
     def __init__(
@@ -96,34 +116,35 @@ class _Posterior:
         noise: Vector,
         widths: Vector,
         count: int,
-        rough: tuple[float, float] = _SMOOTH,
+        scatter: _Scatter = _SMOOTH,
         price: float = 0.0,
         told: tuple[Told, ...] = (),
     ) -> None:
-        self._told = told
-        self._price = price + count * float(np.log(rough[1]))
+        self._told, self.scatter = told, scatter
+        self._price = price + count * float(np.log(scatter.rough_spread))
         self.x, self.levels, self.y, self.noise = x, levels, y, noise
         self.count, self.dim = count, x.shape[1]
         self.below = np.tril_indices(count, -1)
         self.at = [np.flatnonzero(levels == level) for level in range(count)]
         same = cdist(x, x, "sqeuclidean") == 0.0
         self.same = same.astype(np.float64) if np.count_nonzero(same) > len(x) else None
-        self.center = self._center(widths, rough[0])
+        self.center = self._center(widths, scatter)
         self.spread = np.concatenate(
             [
                 np.full(count * self.dim, _LENGTH_SPREAD),
-                np.full(count, _VARIANCE_SPREAD),
-                np.full(count, rough[1]),
+                np.full(count, scatter.smooth_spread),
+                np.full(count, scatter.rough_spread),
                 np.full(count * (count - 1) // 2, _SHARE_SPREAD),
             ]
         )
 
-    def _center(self, widths: Vector, roughness: float) -> Vector:
+    def _center(self, widths: Vector, scatter: _Scatter) -> Vector:
         """Medians; the shares of a source that is told to run against another are negative."""
         lengths = np.tile(np.log(prior_lengthscales(widths)), self.count)
         left = 1.0 - _SHARE_MEAN**2
-        variances = np.log(np.array([1.0, *[left] * (self.count - 1)]))
-        rough = np.full(self.count, np.log(roughness))
+        usual = np.log(np.array([1.0, *[left] * (self.count - 1)]))
+        variances = usual + np.log(scatter.smooth)
+        rough = np.log(scatter.rough) + (usual if scatter.by_level else np.zeros(self.count))
         below, above = self.below
         signs = np.ones(self.count)
         for told in sorted(self._told, key=lambda t: -t.other):
@@ -243,9 +264,10 @@ def fit_group(
 ) -> Fit:
     """Kernel and roughness for data x (n, d), levels (n,), y (n,) with noise variances (n,).
 
-    ``widths`` (d,) are the spans of the inputs, ``count`` the number of levels. Two beliefs
-    compete: that nearly all follows smoothly from the inputs, and, where there are several levels
-    or the candidates are ``listed``, that much belongs to each point alone. Fewer than three data
+    ``widths`` (d,) are the spans of the inputs, ``count`` the number of levels. Up to three beliefs
+    compete: that nearly all follows smoothly from the inputs; where there are several levels or the
+    candidates are ``listed``, that much belongs to each point alone; and where both hold, that all
+    does, so that one candidate is known by its own cheaper sources only. Fewer than three data
     say nothing about a kernel: the prior's is returned, with correlations as ``told``.
     """
     smooth = _Posterior(x, levels, y, noise, widths, count, told=told)
@@ -260,10 +282,14 @@ def fit_group(
     short[: n * d] += np.log(0.4)
     short[n * d + n : n * d + 2 * n] = np.log(1e-3)
     found = [_climb(smooth, smooth.center), _climb(smooth, short)]
+    others: list[tuple[_Scatter, float]] = []
     if listed or count > 1:
-        price = 0.0 if listed else _ODDS
-        peculiar = _Posterior(x, levels, y, noise, widths, count, _PECULIAR, price, told)
-        found.append(_climb(peculiar, peculiar.center))
+        others.append((_PECULIAR, 0.0 if listed else _ODDS))
+    if listed and count > 1:
+        others.append((_STRANGERS, _STRANGE_ODDS))
+    for scatter, price in others:
+        other = _Posterior(x, levels, y, noise, widths, count, scatter, price, told)
+        found.append(_climb(other, other.center))
     posterior, theta, value = min(found, key=lambda f: f[2])
     return posterior.fit(theta, _doubt(posterior, theta, value))
 
@@ -274,7 +300,8 @@ def _climb(posterior: _Posterior, start: Vector) -> tuple[_Posterior, Vector, fl
     low = posterior.center - 4.0 * posterior.spread
     high = posterior.center + 4.0 * posterior.spread
     low[n * d + n : n * d + 2 * n] = np.log(ROUGH_FLOOR)
-    high[n * d + n : n * d + 2 * n] = np.log(1.0)
+    if not posterior.scatter.by_level:
+        high[n * d + n : n * d + 2 * n] = np.log(1.0)
     found = minimize(
         posterior,
         start,

@@ -74,7 +74,7 @@ class _Round:
         self.gains = Gains(belief, pool.x, pool.known, seed % 2**31)
         self.found: dict[tuple[str, bool], tuple[Vector, Vector, Vector]] = {}
         self.legs: dict[str, Leg] = {}
-        self.set_free: dict[str, tuple[Vector, Vector, float]] = {}
+        self.set_free: dict[str, tuple[Vector, Vector, Vector]] = {}
         for node in belief.network.learned:
             again = not belief.exact(node.quantity)
             leg = self.chains.leg(node.quantity, again)
@@ -96,7 +96,7 @@ class _Round:
         """Whether the end of a chain through the quantity is open anywhere."""
         return self.gains.response(self.belief.network.tells_of(quantity)).reach.inputs != {}
 
-    def _set_step(self, quantity: str, blank: NDArray[np.bool_], cost: float) -> None:
+    def _set_step(self, quantity: str, blank: NDArray[np.bool_], cost: Vector) -> None:
         """Knowledge gradient of a step whose inputs are set to what they are believed to be."""
         if not self._fresh(quantity):
             return
@@ -106,7 +106,7 @@ class _Round:
             rows = np.concatenate([order[: _PROBES // 2], order[_PROBES // 2 :: 4]])[:_PROBES]
         gain = np.zeros(len(self.pool.x))
         gain[rows] = self.gains.one_step(quantity, rows)
-        self.set_free[quantity] = (gain / max(cost, 1e-12), gain, cost)
+        self.set_free[quantity] = (gain / np.maximum(cost, 1e-12), gain, cost)
 
     def _one_step(self, quantity: str, ready: NDArray[np.bool_], now: Vector) -> None:
         pool = self.pool
@@ -129,7 +129,8 @@ class _Round:
         made: list[Proposal] = []
         for (quantity, whole), (rate, gain, price) in self.found.items():
             leg = self.legs[quantity]
-            top = rows[np.argsort(-rate[rows], kind="stable")[:12]]
+            order = np.lexsort((-rate[rows], ~self.chains.payable(leg)[rows]))
+            top = rows[order[:12]]
             for row in top:
                 if rate[row] <= 0.0 or not np.isfinite(rate[row]):
                     continue
@@ -150,8 +151,9 @@ class _Round:
             for row in rows[np.argsort(-rate[rows], kind="stable")[:12]]:
                 if rate[row] > 0.0:
                     values = self.gains.set_values(quantity, int(row))
-                    price = self.chains.alone(quantity)
-                    at = (self.pool.x[row], float(gain[row]), cost, float(rate[row]), price)
+                    price = self.chains.alone(quantity, int(row))
+                    told = (float(gain[row]), float(cost[row]), float(rate[row]))
+                    at = (self.pool.x[row], *told, price)
                     made.append(Proposal(quantity, step, *at, False, values))
         return made
 

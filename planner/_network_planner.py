@@ -209,7 +209,7 @@ class NetworkPlanner:
         first = state.commitment(build_action(state, p.step, target, parameters=dict(p.given)))
         second = state.commitment(build_action(state, last.step, there))
         both = Commitment(credits=first.credits + second.credits, hours=first.hours + second.hours)
-        way = prices.of(p.step) + last.price
+        way = prices.of(p.step, design=target.design) + last.price
         enough = state.affordable(both) and bool(state.bears_price(way.credits, way.hours))
         if enough or not self._payable(state, last, there):
             return None

@@ -75,7 +75,7 @@ def _begin(
         number=state.decisions,
         kind="act",
         actions=(action,),
-        price_credits=step.cost_credits.expected(),
+        price_credits=step.cost_credits.expected(*step.extent(action)),
         reason=f"{step.name} at {target.label}: to learn the scale of {node.quantity}, "
         "for which there is no prior",
     )

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from ..workflow import Alternative, State, Step, Target, place_of
+from ..workflow import Alternative, Design, State, Step, Target, place_of
 from ._prices import Price
 from ._view import View
 from ._worlds import Probe
@@ -77,7 +77,7 @@ def failed_too_often(state: State, steps: Iterable[Step], target: Target) -> boo
 
 def bears_dose(state: State, steps: Iterable[Step], target: Target) -> bool:
     """Whether the target bears the dose of all of these steps, each at its cap."""
-    dose = sum(s.dose_e_per_A2.cap(*s.usual_extent) for s in steps if s.exposes)
+    dose = sum(s.dose_e_per_A2.cap(*state.workflow.usual_extent(s)) for s in steps if s.exposes)
     return state.bears_dose(place_of(target, "site" if target.sample else "design"), dose)
 
 
@@ -93,8 +93,13 @@ def open_to_all(view: View, quantities: Iterable[str], target: Target) -> tuple[
     return tuple(links.values())
 
 
-def plan_price(view: View, step: Step, targets: Sequence[Target]) -> Price:
-    """Price of all open steps for ``step`` on several sites; what is sample-wide is paid once."""
+def plan_price(
+    view: View, step: Step, targets: Sequence[Target], design: Design | None = None
+) -> Price:
+    """Price of all open steps for ``step`` on several sites; what is sample-wide is paid once.
+
+    ``design`` is that of the sample, where it is yet to be made.
+    """
     total, once = Price(), set()
     for target in targets:
         for link in view.state.workflow.open_steps(step, target, view.state.inventory):
@@ -102,7 +107,7 @@ def plan_price(view: View, step: Step, targets: Sequence[Target]) -> Price:
                 if link.name in once:
                     continue
                 once.add(link.name)
-            total = total + view.prices.of(link)
+            total = total + view.prices.of(link, design=design)
     return total
 
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import final
 
 import numpy as np
 
-from ..workflow import State, Step
+from ..workflow import Extent, State, Step
+from ._network_kernel import Matrix
 
 _PRIOR_WEIGHT = 2.0
 """How many observations the declared median is worth."""
@@ -57,32 +59,66 @@ class Prices:
         self._cost = {k: _factor(v) for k, v in costs.items()}
         self._hour = {k: _factor(v) for k, v in hours.items()}
 
-    def of(self, step: Step, positions: int | None = None, dwell_s: float | None = None) -> Price:
-        """Expected price of one run, without waiting; on the usual positions with the usual dwell
-        where these are not given."""
+    def of(
+        self,
+        step: Step,
+        positions: int | None = None,
+        dwell_s: float | None = None,
+        design: Mapping[str, float] | None = None,
+    ) -> Price:
+        """Expected price of one run, without waiting; as usual (:meth:`Workflow.usual_extent`) in
+        what is not given."""
         if self._blind:
             return Price(1.0, 0.0)
-        size = (
-            step.positions_per_run if positions is None else positions,
-            step.dwell_of() if dwell_s is None else dwell_s,
+        usual = self._state.workflow.usual_extent(step)
+        size = Extent(
+            usual.positions if positions is None else positions,
+            usual.dwell_s if dwell_s is None else dwell_s,
+            design or usual.design,
         )
         return Price(
             step.cost_credits.expected(*size) * self._cost.get(step.name, 1.0),
             step.latency_h.expected(*size) * self._hour.get(step.name, 1.0),
         )
 
-    def chain(self, steps: tuple[Step, ...]) -> Price:
+    def at(self, step: Step, x: Matrix) -> Matrix:
+        """Expected credits and hours (n, 2) of one run at unit designs (n, dim)."""
+        if self._blind:
+            return np.tile([1.0, 0.0], (len(x), 1))
+        learned = (self._cost.get(step.name, 1.0), self._hour.get(step.name, 1.0))
+        means = [a.mean_factor for a in (step.cost_credits, step.latency_h)]
+        return self._typical(step, x) * means * learned
+
+    def caps(self, step: Step, x: Matrix) -> Matrix:
+        """The most credits and hours (n, 2) that one run may take at unit designs (n, dim)."""
+        return self._typical(step, x) * [a.cap_factor for a in (step.cost_credits, step.latency_h)]
+
+    def _typical(self, step: Step, x: Matrix) -> Matrix:
+        workflow = self._state.workflow
+        amounts, usual = (step.cost_credits, step.latency_h), workflow.usual_extent(step)
+        found = np.tile([a.typical(*usual) for a in amounts], (len(x), 1))
+        if step.varies:
+            variables = workflow.space.variables
+            designs = {v.name: v.from_unit(x[:, i]) for i, v in enumerate(variables)}
+            for column, amount in enumerate(amounts):
+                if amount.per_unit:
+                    found[:, column] = amount.typical_at(designs)
+        return found
+
+    def chain(self, steps: tuple[Step, ...], design: Mapping[str, float] | None = None) -> Price:
+        """Expected price of several steps, at one design."""
         total = Price()
         for step in steps:
-            total = total + self.of(step)
+            total = total + self.of(step, design=design)
         return total
 
     def wait_h(self, step: Step) -> float:
         """Expected hours until a worker for this step is free."""
         if self._state.free_worker(step) is not None:
             return 0.0
+        step_of = self._state.workflow.step
         ends = [
-            i.hour + self.of(self._state.workflow.step(i.action.step)).hours
+            i.hour + self.of(step_of(i.action.step), design=i.action.target.design).hours
             for i in self._state.running.values()
             if i.worker in self._state.offers.get(step.needs, ())
         ]

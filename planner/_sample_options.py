@@ -59,16 +59,17 @@ def _library_option(
         gains = view.gains(screened[-1], candidate.rows)
         order = np.argsort(-gains, kind="stable")[: view.settings.sites_screened]
         probes = tuple(view.probe(screened[-1], int(candidate.rows[i])) for i in order)
-        screening = plan_price(view, step, [new[i] for i in order])
+        screening = plan_price(view, step, [new[i] for i in order], candidate.design)
         choices.append((_beyond(view, probes, pending, base), screening))
-    grow = view.prices.of(maker)
+    grow = view.prices.of(maker, design=candidate.design)
     whole = Price(max(screening.credits, grow.credits), max(screening.hours, grow.hours))
     links = {
         link.name: link
         for quantity in view.finals
         for link in state.workflow.open_steps(view.step_of(quantity), new[0], Inventory())
     }
-    end = view.prices.chain(tuple(s for name, s in links.items() if name != maker.name))
+    others = tuple(s for name, s in links.items() if name != maker.name)
+    end = view.prices.chain(others, candidate.design)
     best = int(candidate.rows[np.argmax(view.whole_gains(candidate.rows))])
     ends = (*probes, *view.whole_probes(best))
     choices.append((_beyond(view, ends, pending, base), whole + end))

@@ -148,7 +148,7 @@ class Scripted(ABC):
         """Caps of all steps that screening these sites can take."""
         step = state.workflow.producer(self._screens[-1])
         return sum(
-            link.cost_credits.cap(*link.usual_extent)
+            link.cost_credits.cap(*state.workflow.usual_extent(link))
             for site in sites
             for link in state.workflow.open_steps(step, _site(sample, site), state.inventory)
         )

@@ -18,6 +18,7 @@ from ..workflow import (
     Amount,
     ArrayRef,
     Estimate,
+    Extent,
     Failure,
     Grid,
     Issued,
@@ -187,11 +188,11 @@ def _habits(state: State) -> dict[str, _Habit]:
             failures[name] += kind is not None
     found = {}
     for step in state.workflow.steps:
-        price = prices.of(step)
+        price, usual = prices.of(step), state.workflow.usual_extent(step)
         spread = max(step.cost_credits.log_std, step.latency_h.log_std)
         found[step.name] = _Habit(
-            _log_ratio(price.credits, step.cost_credits.expected(*step.usual_extent)),
-            _log_ratio(price.hours, step.latency_h.expected(*step.usual_extent)),
+            _log_ratio(price.credits, step.cost_credits.expected(*usual)),
+            _log_ratio(price.hours, step.latency_h.expected(*usual)),
             spread / float(np.sqrt(runs[step.name] - failures[step.name] + 2.0)),
             failures[step.name] / (runs[step.name] + _FAILURE_PRIOR),
         )
@@ -202,7 +203,7 @@ def _log_ratio(learned: float, declared: float) -> float:
     return float(np.log(learned / declared)) if learned > 0 and declared > 0 else 0.0
 
 
-def _draw(amount: Amount, size: tuple[int, float], shift: float, rng: np.random.Generator) -> float:
+def _draw(amount: Amount, size: Extent, shift: float, rng: np.random.Generator) -> float:
     """A capped log-normal draw around the learned median."""
     factor = float(np.exp(shift + amount.log_std * rng.standard_normal()))
     return min(amount.typical(*size) * factor, amount.cap(*size))

@@ -174,6 +174,20 @@ def test_listed_candidates_are_peculiar_if_neighbours_differ(alike: bool) -> Non
     assert (fit.kernel.roughness[0] > 0.1) is not alike
 
 
+@pytest.mark.parametrize("alike", [True, False])
+def test_listed_candidates_with_sources_are_strangers_if_nothing_is_alike(alike: bool) -> None:
+    """What a smooth dependence would explain is then not looked for in every scatter of a look."""
+    rng = np.random.default_rng(12)
+    x = rng.random((60, 3))
+    truth = np.sin(4.0 * x.sum(1)) if alike else rng.standard_normal(60)
+    look = 0.6 * truth / truth.std() + 0.8 * rng.standard_normal(60)
+    level = np.repeat([0, 1], [60, 15])
+    y, seen = np.concatenate([look, truth[:15]]), np.concatenate([x, x[:15]])
+    kernel = fit_group(seen, level, y, np.full(75, 1e-8), np.ones(3), 2, listed=True).kernel
+    assert (kernel.variances.max() < 0.01) is not alike
+    assert kernel.roughness.min() > 0.0
+
+
 def test_repetitions_that_disagree_raise_the_noise() -> None:
     x = np.array([[0.1], [0.1], [0.7], [0.9]])
     level, y = np.array([0, 0, 0, 1]), np.array([1.0, 2.0, 0.0, 5.0])

@@ -1,6 +1,7 @@
 """The language: levels, quantities, steps, actions, observations, decisions, budget, clock."""
 
 from ._action import Action, ActionState, ArrayRef, Commitment, Stake, Target
+from ._amount import Amount, Extent
 from ._array import Array, Axis
 from ._autonomy import Autonomy, Mode, Rule
 from ._claims import NONE_OF_THEM, Hypothesis, Limit
@@ -114,7 +115,7 @@ from ._quantity import Correlation, Port, Prior, parse_unit, same_unit
 from ._reading import Chunk, Entry, Frame, Reading, assembled, is_whole
 from ._space import Continuous, Design, Discrete, Space, Variable
 from ._state import Session, State
-from ._step import ActsOn, Amount, Level, Library, Step
+from ._step import ActsOn, Level, Library, Step
 from ._wishes import Region, Wishes
 from ._worker import (
     Account,
@@ -185,6 +186,7 @@ __all__ = [
     "Estimate",
     "Event",
     "Explore",
+    "Extent",
     "Failure",
     "Fate",
     "FeasibleRegion",

@@ -212,6 +212,22 @@ class Space(Record):
             keep &= np.broadcast_to(formula(values) > 0.5, len(x))
         return keep
 
+    def least(self, rates: Mapping[str, float]) -> Design:
+        """A design at which the sum of rate times value is least, whatever the constraints say."""
+        if self.candidates:
+            values = np.array(self.candidates)[:, [self.names.index(n) for n in rates]]
+            row = self.candidates[int(np.argmin(values @ np.array(list(rates.values()))))]
+            return dict(zip(self.names, row, strict=True))
+        ends = np.array([[0.0 if rates.get(n, 0.0) >= 0 else 1.0 for n in self.names]])
+        return self.decode(ends)[0]
+
+    @cached_property
+    def middle(self) -> Design:
+        """The middle of the bounds, or of the candidates; it need not be one that can be made."""
+        if not self.candidates:
+            return self.decode(np.full((1, self.dim), 0.5))[0]
+        return dict(zip(self.names, map(float, np.mean(self.candidates, axis=0)), strict=True))
+
     def snap(self, x: NDArray[np.float64]) -> NDArray[np.float64]:
         """The nearest unit designs (n, dim) whose discrete variables take allowed values."""
         snapped = np.clip(x, 0.0, 1.0)

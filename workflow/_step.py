@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from enum import IntEnum
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, Literal
 
 import numpy as np
 from pydantic import BeforeValidator, Field, model_validator
 
 from ._action import Action
+from ._amount import Amount, Extent
 from ._errors import SpecError
-from ._model import Name, NonNegative, Record
+from ._model import Name, Record
 from ._quantity import Port
 from ._space import Design, Space
 
@@ -24,45 +25,6 @@ class Level(IntEnum):
     MICROSCOPY = 3
     SAMPLES = 4
     THEORY = 5
-
-
-class Amount(Record):
-    """A log-normal amount of credits, hours or dose, capped.
-
-    At the median it is ``median + (per_position + per_s * dwell_s) * n`` for n positions with a
-    dwell at each (:class:`Step`). ``median`` may be given as a bare number. The cap is hard: it is
-    what a budget commits before the step starts.
-    """
-
-    shorthand: ClassVar = {"type": "number", "minimum": 0}
-    median: NonNegative
-    per_position: NonNegative = 0.0
-    per_s: NonNegative = 0.0
-    log_std: NonNegative = 0.1
-    cap_factor: float = Field(default=1.5, ge=1.0)
-
-    @model_validator(mode="before")
-    @classmethod
-    def _from_number(cls, value: Any) -> Any:
-        bare = isinstance(value, int | float) and not isinstance(value, bool)
-        return {"median": value} if bare else value
-
-    def expected(self, positions: int = 1, dwell_s: float = 0.0) -> float:
-        """Mean of the log-normal with this median, ignoring the cap."""
-        return self.typical(positions, dwell_s) * float(np.exp(0.5 * self.log_std**2))
-
-    def typical(self, positions: int = 1, dwell_s: float = 0.0) -> float:
-        """Median for a step on ``positions`` positions with a dwell at each."""
-        return self.median + (self.per_position + self.per_s * dwell_s) * positions
-
-    def cap(self, positions: int = 1, dwell_s: float = 0.0) -> float:
-        """The most that the step may ever charge or last."""
-        return self.typical(positions, dwell_s) * self.cap_factor
-
-    def draw(self, rng: np.random.Generator, positions: int = 1, dwell_s: float = 0.0) -> float:
-        """One capped log-normal draw, for twins."""
-        factor = float(np.exp(self.log_std * rng.standard_normal()))
-        return min(self.typical(positions, dwell_s) * factor, self.cap(positions, dwell_s))
 
 
 class Library(Record):
@@ -190,6 +152,13 @@ class Step(Record):
                 f"quantities it produces: {sorted(produced) or 'none'}",
                 "name a produced quantity or remove the noise",
             )
+        if self.dose_e_per_A2.per_unit:
+            raise SpecError(
+                f"dose_e_per_A2 of step {self.name!r}",
+                f"per_unit of {sorted(self.dose_e_per_A2.per_unit)}",
+                "per_unit under cost_credits or latency_h",
+                "give the dose by position or by second of dwell",
+            )
         if self.settable and (self.acts_on != "design" or not self.consumes):
             raise SpecError(
                 f"step {self.name!r}",
@@ -240,14 +209,15 @@ class Step(Record):
             return 0.0
         return float((parameters or {}).get(self.dwell, self.parameters[self.dwell]))
 
-    def extent(self, action: Action) -> tuple[int, float]:
-        """Positions and dwell of an action: what its amounts are asked with."""
-        return len(action.target.positions) or 1, self.dwell_of(action.parameters)
+    def extent(self, action: Action) -> Extent:
+        """How much an action does: what its amounts are asked with."""
+        positions = len(action.target.positions) or 1
+        return Extent(positions, self.dwell_of(action.parameters), action.target.design)
 
     @property
-    def usual_extent(self) -> tuple[int, float]:
-        """The same of a usual run."""
-        return self.positions_per_run, self.dwell_of()
+    def varies(self) -> bool:
+        """Whether what it costs or how long it lasts depends on the design."""
+        return bool(self.cost_credits.per_unit or self.latency_h.per_unit)
 
     @property
     def exposes(self) -> bool:

@@ -71,8 +71,9 @@ class Job:
         """Credits and hours drawn from the step's distributions, for twins; with another dwell than
         the action's where it ended early."""
         rng = np.random.default_rng([self.action.seed, 1])
-        n, dwell = self.step.extent(self.action)
-        extent = (n, dwell if dwell_s is None else dwell_s)
+        extent = self.step.extent(self.action)
+        if dwell_s is not None:
+            extent = extent._replace(dwell_s=dwell_s)
         return self.step.cost_credits.draw(rng, *extent), self.step.latency_h.draw(rng, *extent)
 
 

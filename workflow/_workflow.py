@@ -9,6 +9,7 @@ import networkx as nx
 from pydantic import Field, field_validator, model_validator
 
 from ._action import Target
+from ._amount import Amount, Extent
 from ._errors import SpecError
 from ._formula import Formula
 from ._inventory import Inventory
@@ -54,6 +55,7 @@ class Workflow(Record):
     @model_validator(mode="after")
     def _check(self) -> Workflow:
         self._check_names()
+        self._check_amounts()
         self._check_ports()
         self._check_correlations()
         self._check_order()
@@ -97,6 +99,48 @@ class Workflow(Record):
                         "give the second one another name and list it under sources",
                     )
                 makers[port.name] = step.name
+
+    def _check_amounts(self) -> None:
+        for step in self.steps:
+            self._check_amount(step, "cost_credits", step.cost_credits)
+            self._check_amount(step, "latency_h", step.latency_h)
+
+    def _check_amount(self, step: Step, kind: str, amount: Amount) -> None:
+        """Whether an amount that depends on the design can be told at every one of them."""
+        if not amount.per_unit:
+            return
+        who = f"{kind} of step {step.name!r}"
+        if step.acts_on != "design":
+            raise SpecError(
+                who,
+                f"per_unit of {sorted(amount.per_unit)} in a step on {step.acts_on!r}",
+                "per_unit in steps on a design",
+                "give one median, or let the step act on a design",
+            )
+        variables = self.space.names if step.controls is None else step.controls
+        stray = sorted({*amount.per_unit} - {*variables})
+        if stray:
+            raise SpecError(
+                who,
+                f"per_unit of {stray}",
+                f"variables that the step controls: {sorted(variables)}",
+                "correct the name, or add it to the controls",
+            )
+        design = self.space.least(amount.per_unit)
+        bare = amount.model_copy(update={"per_unit": {}}).typical()
+        least = bare + sum(rate * design[name] for name, rate in amount.per_unit.items())
+        if least < -1e-9 * max(bare, 1.0):
+            raise SpecError(
+                who,
+                f"{least:.4g} at " + ", ".join(f"{n}={design[n]:g}" for n in amount.per_unit),
+                "nothing below 0 within the space",
+                f"raise the median by {-least:.4g}, or mend per_unit",
+            )
+
+    def usual_extent(self, step: Step) -> Extent:
+        """How much a usual run of a step does, in the middle of the space."""
+        design = self.space.middle if step.varies else {}
+        return Extent(step.positions_per_run, step.dwell_of(), design)
 
     def _check_ports(self) -> None:
         given = {p.name: p for s in self.steps for p in (*s.produces, *s.records, *s.predicts)}
