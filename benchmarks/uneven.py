@@ -14,7 +14,7 @@ from ._baselines import LogEI, RandomPlayer
 from ._command import main
 from ._peers_uneven import Gittins, LogEIPerCost
 from ._problem import Problem
-from ._problems_uneven import HILLS, uneven
+from ._problems_uneven import HILLS, oven, uneven
 from ._runner import ProblemMaker, Suite
 
 DIMENSIONS = (4, 8)
@@ -25,9 +25,13 @@ def _problem(name: str, dim: int, seed: int) -> Problem:
     return uneven(name, dim)
 
 
+def _oven(name: str, seed: int) -> Problem:
+    return oven(name)
+
+
 PROBLEMS: Mapping[str, ProblemMaker] = {
     f"uneven-{name}-{dim}": partial(_problem, name, dim) for dim in DIMENSIONS for name in HILLS
-}
+} | {f"oven-{name}": partial(_oven, name) for name in ("branin", "hartmann")}
 SUITE = Suite(
     name="uneven",
     problems=PROBLEMS,

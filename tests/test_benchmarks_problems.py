@@ -16,7 +16,7 @@ from benchmarks._problem import Problem, Query, workflow_of
 from benchmarks._problems_cascades import cascade
 from benchmarks._problems_fidelity import TRUTHS, branin, fidelity_problem
 from benchmarks._problems_networks import NETWORKS
-from benchmarks._problems_uneven import uneven
+from benchmarks._problems_uneven import oven, uneven
 from benchmarks.funnels import FAMILIES, Funnel, world
 from benchmarks.materials import FILES, material
 from probewise.workflow import Design
@@ -166,6 +166,22 @@ def test_hills_with_a_price_for_every_design(name: str, at: float) -> None:
     )
     assert values == pytest.approx(published.numpy()) and values.max() < problem.best
     assert problem.charge(Query(("test",), dict.fromkeys(summit, 0.0))) == problem.full_cost == 1
+
+
+@pytest.mark.parametrize("name", ["branin", "hartmann"])
+def test_in_an_oven_the_first_variable_alone_has_a_price(name: str) -> None:
+    problem, truth = oven(name), fidelity_problem(name)
+    x = grid(problem, 64)
+    there = truth.space.encode(truth.space.decode(x))
+    own = truth.outputs(np.array([list(d.values()) for d in truth.space.decode(there)]))["tested"]
+    assert problem.outputs(x)["y"] == pytest.approx(own)
+    assert problem.best == truth.best
+    (step,) = workflow_of(problem).steps
+    for row in problem.space.decode(x[:8]):
+        charged = problem.charge(Query(("test",), row))
+        assert charged == pytest.approx(0.5 + 20 * row["x1"])
+        told = step.cost_credits
+        assert told.typical(design=row) == told.cap(design=row) == pytest.approx(charged)
 
 
 def test_a_gittins_index_is_the_reward_for_which_a_look_is_just_worth_its_price() -> None:
