@@ -107,7 +107,7 @@ def plan_price(
                 if link.name in once:
                     continue
                 once.add(link.name)
-            total = total + view.prices.of(link, design=design)
+            total = total + view.prices.of(link, design=design or target.design)
     return total
 
 

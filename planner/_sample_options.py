@@ -168,7 +168,8 @@ def _session_option(
     if view.compound:
         best = sites[int(np.argmax(view.whole_gains(rows)))]
         probes = view.whole_probes(view.sites[best])
-        price = view.prices.chain(open_to_all(view, view.finals, site_target(view, best)))
+        there = site_target(view, best)
+        price = view.prices.chain(open_to_all(view, view.finals, there), there.design)
         choices.append((_beyond(view, probes, pending, base), price))
         plans.append((probes, (best,)))
     value, price = best_rate(choices, view, mount)
@@ -203,10 +204,10 @@ def site_options(view: View, quantities: Sequence[str], sites: Sequence[Site]) -
         for site, gain, end in zip(usable, gains, ends, strict=True):
             target = site_target(view, site)
             chain = state.workflow.open_steps(step, target, state.inventory)
-            choices = [(float(gain), view.prices.chain(chain))]
+            choices = [(float(gain), view.prices.chain(chain, target.design))]
             whole = open_to_all(view, view.finals, target) if view.compound else ()
             if chain[0] in whole:
-                choices.append((float(end), view.prices.chain(whole)))
+                choices.append((float(end), view.prices.chain(whole, target.design)))
             gain, price = best_rate(choices, view, chain[0])
             options.append(
                 Option(

@@ -62,10 +62,10 @@ def _option(
     chain = state.workflow.open_steps(step, target, state.inventory)
     if _hindered(state, chain, target):
         return None
-    choices = [(gain, view.prices.chain(chain))]
+    choices = [(gain, view.prices.chain(chain, target.design))]
     whole = open_to_all(view, finals, target)
     if chain[0] in whole:
-        choices.append((end, view.prices.chain(whole)))
+        choices.append((end, view.prices.chain(whole, target.design)))
     value, price = best_rate(choices, view, chain[0])
     cost = option_cost(view, price, chain[0])
     label = f"{', '.join(q for q, _ in asked)} at {target.label}"

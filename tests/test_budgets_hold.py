@@ -260,12 +260,22 @@ amounts = st.fixed_dictionaries(
 )
 
 
+def priced(draw: st.DrawFn, step: dict[str, Any]) -> dict[str, Any]:
+    """Any amount; of a step on designs it may depend on them."""
+    amount = draw(amounts)
+    if step.get("acts_on", "design") == "design":
+        amount |= {"per_unit": {"x": draw(st.floats(-0.5, 5))}}
+    return amount
+
+
 @st.composite
 def specs(draw: st.DrawFn) -> CampaignSpec:
     """Small workflows with any prices, limits and capacities."""
     raw = raw_library_spec() if draw(st.booleans()) else raw_spec()
     steps = [
-        step | {"cost_credits": draw(amounts), "latency_h": draw(amounts), "mounts": False}
+        step
+        | {kind: priced(draw, step) for kind in ("cost_credits", "latency_h")}
+        | {"mounts": False}
         for step in raw["workflow"]["steps"]
     ]
     raw["workflow"] = raw["workflow"] | {"steps": steps}
