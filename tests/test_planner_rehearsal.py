@@ -19,6 +19,7 @@ from support_campaigns import (
     VARIABLES,
     Bench,
     shrink,
+    workflow,
 )
 
 from probewise.planner import (
@@ -147,6 +148,19 @@ def test_a_rehearsal_repeats_and_leaves_the_state_as_it_was() -> None:
     assert play(state) == play(state)
     assert play(state, 1) != play(state)
     assert vars(state) == vars(before)
+
+
+def test_in_a_rehearsal_a_design_costs_what_is_told_of_it() -> None:
+    told = {"median": 2, "per_unit": {"x": 10}, "log_std": 0, "cap_factor": 1}
+    flow = workflow(TEST | {"cost_credits": told, "latency_h": told}, priors={"height": PRIOR})
+    state = Bench(flow, credits=40).state
+    worker = WorldWorker(possible_world(state, 0), state)
+    for number, x in enumerate((0.0, 0.3, 1.0)):
+        action = Action(id=f"a{number}", step="test", target=Target(design={"x": x, "y": 0.5}))
+        held = state.commitment(action)
+        seen = worker.perform(Issued(hour=0, action=action, worker="test", commitment=held), state)
+        assert held.credits == held.hours == pytest.approx(2 + 10 * x)
+        assert seen.cost_credits == seen.duration_h == pytest.approx(2 + 10 * x, rel=0.3)
 
 
 def test_a_branch_goes_its_own_way() -> None:
